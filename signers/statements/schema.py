@@ -1,0 +1,142 @@
+"""From typed dataclasses to JSON values and back, strictly.
+
+The shape of a statement is its dataclass: every field is always present, `None` is `null`, nothing else is
+allowed, and each value's type checks itself (`identifiers`, `amounts`). Tuples are arrays, an `Amount` is
+`{"asset", "units"}`, a union of dataclasses is told apart by its literal `kind`.
+"""
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from signers.statements.amounts import Amount, Asset, amount_of, parse_units
+from signers.statements.canonical import JSON
+from signers.statements.identifiers import Text
+
+ITEMS_MAX = 256
+"""The most elements any array of a statement may have."""
+
+T = TypeVar("T")
+
+
+class Mismatch(ValueError):  # noqa: N818 - it says what it is
+    """A JSON value does not have the shape of its type; `args[0]` says where and why."""
+
+
+def to_json(value: object) -> JSON:
+    """The JSON value of a dataclass of statement types."""
+    match value:
+        case Amount():
+            return {"asset": value.asset.value, "units": str(value.units)}
+        case Enum():
+            return str(value.value)
+        case Text():
+            return str(value)
+        case None | bool() | int() | str():
+            return value
+        case tuple():
+            return [to_json(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"{type(value).__name__} has no place in a statement")
+    return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+
+
+def from_json(cls: type[T], value: JSON, *, at: str = "$") -> T:
+    """Read `value` as a `cls`.
+
+    Args:
+        cls: a dataclass of statement types.
+        value: what canonical bytes said.
+        at: where in the document this is, for messages.
+
+    Raises:
+        Mismatch: a missing or unknown field, a wrong type, or a value its type refuses.
+    """
+    if not isinstance(value, dict):
+        raise Mismatch(f"{at}: an object is expected")
+    hints = _hints(cls)
+    if value.keys() != hints.keys():
+        unknown, missing = sorted(value.keys() - hints.keys()), sorted(hints.keys() - value.keys())
+        raise Mismatch(f"{at}: unknown fields {unknown}, missing fields {missing}")
+    fields = {name: _read(hint, value[name], at=f"{at}.{name}") for name, hint in hints.items()}
+    try:
+        return cls(**fields)
+    except ValueError as error:
+        raise Mismatch(f"{at}: {error}") from error
+
+
+@functools.cache
+def _hints(cls: Any) -> Mapping[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one line for each kind of type
+    hint = getattr(hint, "__supertype__", hint)
+    if isinstance(hint, types.UnionType):
+        return _read_union(get_args(hint), value, at=at)
+    if get_origin(hint) is tuple:
+        return _read_array(get_args(hint)[0], value, at=at)
+    if get_origin(hint) is Literal:
+        return _read_literal(get_args(hint), value, at=at)
+    if hint is Amount:
+        return _read_amount(value, at=at)
+    if dataclasses.is_dataclass(hint):
+        return from_json(typing.cast("type[object]", hint), value, at=at)
+    if hint is int:
+        return _read_integer(value, at=at)
+    return _read_text(hint, value, at=at)
+
+
+def _read_union(options: tuple[Any, ...], value: JSON, *, at: str) -> object:
+    if type(None) in options:
+        (option,) = (each for each in options if each is not type(None))
+        return None if value is None else _read(option, value, at=at)
+    kind = value.get("kind") if isinstance(value, dict) else None
+    for option in options:
+        if kind in get_args(_hints(option)["kind"]):
+            return _read(option, value, at=at)
+    raise Mismatch(f"{at}.kind: unknown")
+
+
+def _read_array(item: Any, value: JSON, *, at: str) -> tuple[object, ...]:
+    if not isinstance(value, list) or len(value) > ITEMS_MAX:
+        raise Mismatch(f"{at}: an array of at most {ITEMS_MAX} is expected")
+    return tuple(_read(item, element, at=f"{at}[{index}]") for index, element in enumerate(value))
+
+
+def _read_literal(options: tuple[Any, ...], value: JSON, *, at: str) -> object:
+    if not isinstance(value, str) or value not in options:
+        raise Mismatch(f"{at}: one of {list(options)} is expected")
+    return value
+
+
+def _read_amount(value: JSON, *, at: str) -> Amount:
+    if not isinstance(value, dict) or value.keys() != {"asset", "units"}:
+        raise Mismatch(f"{at}: an object of asset and units is expected")
+    asset, units = value["asset"], value["units"]
+    if not isinstance(asset, str) or not isinstance(units, str):
+        raise Mismatch(f"{at}: asset and units are strings")
+    try:
+        return amount_of(Asset(asset), parse_units(units))
+    except ValueError as error:
+        raise Mismatch(f"{at}: {error}") from error
+
+
+def _read_integer(value: JSON, *, at: str) -> int:
+    if type(value) is not int or value < 0:
+        raise Mismatch(f"{at}: an integer of zero or more is expected")
+    return value
+
+
+def _read_text(hint: Any, value: JSON, *, at: str) -> object:
+    if not isinstance(value, str):
+        raise Mismatch(f"{at}: a string is expected")
+    try:
+        return hint(value)
+    except ValueError as error:
+        raise Mismatch(f"{at}: {error}") from error
