@@ -9,9 +9,9 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from enum import Enum
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from signers.statements.amounts import Amount, Asset, amount_of, parse_units
 from signers.statements.canonical import JSON
@@ -58,7 +58,7 @@ def from_json(cls: type[T], value: JSON, *, at: str = "$") -> T:
     """
     if not isinstance(value, dict):
         raise Mismatch(f"{at}: an object is expected")
-    hints = _hints(cls)
+    hints = _hints(cast("Hashable", cls))
     if value.keys() != hints.keys():
         unknown, missing = sorted(value.keys() - hints.keys()), sorted(hints.keys() - value.keys())
         raise Mismatch(f"{at}: unknown fields {unknown}, missing fields {missing}")
@@ -86,7 +86,7 @@ def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one 
     if hint is Amount:
         return _read_amount(value, at=at)
     if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast("type[object]", hint), value, at=at)
+        return from_json(cast("type[object]", hint), value, at=at)
     if hint is int:
         return _read_integer(value, at=at)
     return _read_text(hint, value, at=at)
