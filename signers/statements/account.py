@@ -37,9 +37,8 @@ def possession_challenge(
     """The 32 bytes a fresh account key signs to prove that its signer holds it.
 
     SHA-256 of the PAE of a payload of its own type. A transaction's hash is a double SHA-256 or a Keccak of
-    something else, so this signature can never serve as one. The key itself is part of the challenge: from any
-    r, s and a challenge known beforehand anyone recovers a key (SEC 1, 4.1.6) that the pair verifies under and
-    that nobody holds.
+    something else, so this signature can never serve as one. The key itself is part of the challenge: else
+    anyone recovers, from an arbitrary r and s (SEC 1, 4.1.6), a key that they verify under and nobody holds.
     """
     payload = canonical.encode(
         {
