@@ -1,0 +1,1 @@
+"""Independent signers: each re-verifies everything itself and builds every transaction itself."""
