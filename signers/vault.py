@@ -3,8 +3,8 @@
 The life of a session:
 
 1. A trusted deliverer leaves a response-wrapped SecretID in a file that only this user can read.
-2. `VaultSession.open` takes the file away, checks that the wrapping token is unspent and was made by this role's
-   own SecretID path, unwraps it, logs in and drops the SecretID.
+2. `VaultSession.open` takes the file away, checks that the wrapping token is unspent and was made by the
+   SecretID path of this role, unwraps it, logs in and drops the SecretID.
 3. The token is renewed at two thirds of its life. There is no second login: that takes a new SecretID.
 4. When the token is gone the session is lost for good. Every call then raises `VaultSessionLost` and
    `wait_until_lost` returns, so that the process ends and is started with a fresh SecretID.

@@ -62,8 +62,8 @@ class SecretIdNotDelivered(VaultError):  # noqa: N818 - named for what is the ca
 class SecretIdIntercepted(VaultError):  # noqa: N818 - named for what is the case
     """ALARM: the wrapped SecretID was already unwrapped, has expired, or is not the one to be delivered.
 
-    A wrapping token opens once. If it is spent, someone else may hold this signer's SecretID: revoke the role's
-    SecretIDs, read the audit log, then deliver a new one.
+    A wrapping token opens once. If it is spent, someone else may hold this signer's SecretID: revoke the
+    role's SecretIDs, read the audit log, then deliver a new one.
     """
 
 
@@ -181,12 +181,13 @@ class VaultConnection:
         self._http = requests.Session()
         # Nothing of the environment may steer this: no proxy, no .netrc, no other CA bundle, no VAULT_TOKEN.
         self._http.trust_env = False
+        # Not as hvac's argument: it drops that for the session's own, by default every public authority.
+        self._http.verify = str(settings.ca_file)
         self._http.mount("https://", _PinnedTls(settings))
         self._client = hvac.Client(
             url=settings.url,
             token="",
             cert="",
-            verify=str(settings.ca_file),
             timeout=settings.request_seconds_max,
             allow_redirects=False,  # a redirect would hand the token to another host
             session=self._http,
@@ -210,7 +211,7 @@ class VaultConnection:
             failure = _typed(operation, exc)
         except requests.exceptions.RequestException as exc:
             failure = VaultUnavailable(f"{operation}: {type(exc).__name__}")
-        # Raised outside the handlers: a cause or context would keep the request with its secret headers and body.
+        # Raised outside the handlers: a cause or context would keep the request, its secret headers and body.
         raise failure
 
     def log_in(self) -> Lease:

@@ -36,11 +36,11 @@ BEGIN SELECT RAISE(ABORT, 'wrapped keys are insert-only'); END;
 """
 
 
-class KeyStoreUnfit(KeysError):
+class KeyStoreUnfit(KeysError):  # noqa: N818 - named for what is the case
     """The file cannot be this signer's key store: foreign, open to others, or of another version."""
 
 
-class KeyStoreUnavailable(KeysError):
+class KeyStoreUnavailable(KeysError):  # noqa: N818 - named for what is the case
     """The file could not be read or written (disk full, locked, failing). No key was handed out."""
 
 
@@ -96,7 +96,7 @@ class KeyStore:
             return self._find(ref)
 
     def insert_or_find(self, key: WrappedKey) -> WrappedKey:
-        """Stores `key` durably, or leaves an earlier key of the same reference in force; returns the one in force.
+        """Stores `key` durably, or leaves the earlier key of its reference; returns the one in force.
 
         Raises:
             KeyStoreUnavailable: nothing was stored.
@@ -104,7 +104,7 @@ class KeyStore:
         row = (key.ref.account, key.ref.chain, key.ref.key_id, key.public_key, key.ciphertext)
         with self._lock:
             try:
-                # One statement is one transaction; synchronous=FULL puts it on the disk before execute returns.
+                # One statement is one transaction; with synchronous=FULL it is on the disk on return.
                 self._connection.execute(
                     "INSERT INTO wrapped_key (account, chain, key_id, public_key, ciphertext) "
                     "VALUES (?, ?, ?, ?, ?) ON CONFLICT (account, chain, key_id) DO NOTHING",
@@ -125,7 +125,8 @@ class KeyStore:
     def _find(self, ref: KeyRef) -> WrappedKey | None:
         try:
             row = self._connection.execute(
-                "SELECT public_key, ciphertext FROM wrapped_key WHERE account = ? AND chain = ? AND key_id = ?",
+                "SELECT public_key, ciphertext FROM wrapped_key "
+                "WHERE account = ? AND chain = ? AND key_id = ?",
                 (ref.account, ref.chain, ref.key_id),
             ).fetchone()
         except sqlite3.Error as exc:

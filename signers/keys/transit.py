@@ -68,8 +68,8 @@ class TransitKey:
     def wrap(self, vault: VaultConnection, secret: EcdsaSecret, *, associated_data: bytes) -> str:
         """Encrypts a private key; the ciphertext is OpenBao's own text form, `vault:v1:…`.
 
-        Residual exposure: the key's base64 passes through immutable `str` and `bytes` of json, requests, http.client
-        and OpenSSL, which Python cannot wipe. They are released before this returns, not overwritten.
+        Residual exposure: the key's base64 passes through immutable `str` and `bytes` of json, requests and
+        http.client and through OpenSSL, which Python cannot wipe. They are released, not overwritten.
         """
         answer = vault.call(
             f"transit encrypt with {self.name}",

@@ -1,9 +1,10 @@
 """`AccountKeys` on OpenBao: keys made here, at rest as transit ciphertext, in the clear for one signature.
 
-What it protects from: a stolen key store (needs this OpenBao), a stolen OpenBao (needs the store), a row moved to
-another account (associated data), swap and core files (locked, non-dumpable memory). What it does not protect from:
-whoever runs code inside this process while it is unsealed and logged in, or root on its machine; that one can ask
-for plaintext as this process does. No stock Vault signs secp256k1, so the plaintext must come here at all.
+What it protects from: a stolen key store (it needs this OpenBao), a stolen OpenBao (it needs the store), a
+row moved to another account (associated data), swap and core files (locked, non-dumpable memory). What it
+does not protect from: whoever runs code in this process while it is logged in, or is root on its machine,
+and so can ask for plaintext as this process does. No stock Vault signs secp256k1: that is why plaintext
+comes here at all.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class VaultTransitKeys:
         return cls(vault=vault, wrapping_key=wrapping_key, store=store)
 
     async def create_key(self, ref: KeyRef) -> PublicKey:
-        """See the port; also raises `VaultError` and `KeyStoreUnavailable`, and then has handed out no key."""
+        """See the port; raises `VaultError` and `KeyStoreUnavailable` too, having handed out no key."""
         existing = await asyncio.to_thread(self._store.find, ref)
         if existing is not None:
             return existing.public_key
