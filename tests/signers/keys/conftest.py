@@ -9,7 +9,7 @@ from tests.contract.keys.openbao import OpenBao, running_openbao, vault_session
 
 @pytest.fixture(scope="session")
 def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
-    """A server shared by the tests that leave it unsealed."""
+    """A server shared by the tests that leave it unsealed and running."""
     with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
         yield server
 
