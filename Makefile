@@ -1,5 +1,6 @@
 # Bailee: every task is one command, and sets up what it needs.
 
+SHELL  := bash
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -43,12 +44,15 @@ lint: $(READY) ## Check style, types, import contracts, protos and generated cod
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/buf lint proto
+	@$(BIN)/buf format -d --exit-code proto
+	@set -o pipefail; $(BIN)/buf build proto -o - | $(BIN)/buf breaking - --against proto/baseline.binpb
 	@$(BIN)/python proto/generate.py --check
 
 format: $(READY) ## Format Python and protos
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --quiet .
-	@cd proto && ../$(BIN)/buf format -w
+	@$(BIN)/buf format -w proto
 
 proto: $(READY) ## Regenerate proto/gen from the protos
 	@$(BIN)/python proto/generate.py
