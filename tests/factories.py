@@ -41,6 +41,7 @@ from signers.statements.envelope import Envelope, public_key_of, sign
 from signers.statements.identifiers import (
     GENESIS,
     AccountId,
+    BlockHash,
     CompressedKey,
     Currency,
     DestinationId,
@@ -61,6 +62,7 @@ from signers.statements.identifiers import (
     Value,
 )
 from signers.statements.intent import Intent, IntentKind, NonceAnchor, OutpointAnchor, Release
+from signers.statements.merkle import MerkleTree
 from signers.statements.network import Network
 from signers.statements.policy import (
     AssetTerms,
@@ -74,6 +76,7 @@ from signers.statements.policy import (
 )
 from signers.statements.price import Price
 from signers.statements.receipt import Act, JournalHead, Receipt
+from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
 from signers.statements.statement import Statement
 
 NOW = Seconds(1_790_000_000)
@@ -206,7 +209,7 @@ class World:
         hashed = hashlib.new("ripemd160", hashlib.sha256(public.format()).digest()).hexdigest()
         return BitcoinDestination(script_pubkey=ScriptPubKey("0014" + hashed))
 
-    def allowlist_entry(self, asset: Asset, **changes: Any) -> AllowlistEntry:
+    def allowlist_entry(self, asset: Asset, /, **changes: Any) -> AllowlistEntry:
         """Usable since an hour before `now`."""
         destination_id = DestinationId(f"client-wallet-{asset.value.lower()}")
         destination = self.destination(asset)
@@ -227,11 +230,11 @@ class World:
         )
         return replace(entry, **changes)
 
-    def allowlist_envelope(self, asset: Asset, **changes: Any) -> Envelope:
+    def allowlist_envelope(self, asset: Asset, /, **changes: Any) -> Envelope:
         """Signed by the pledgor and all approvers."""
         return self.approve(self.allowlist_entry(asset, **changes))
 
-    def intent(self, asset: Asset, **changes: Any) -> Intent:
+    def intent(self, asset: Asset, /, **changes: Any) -> Intent:
         """A withdrawal of half a coin within the first tier, asked by the pledgor at `now`."""
         entry = self.allowlist_entry(asset)
         amounts: tuple[Amount, Amount] = (
@@ -258,11 +261,11 @@ class World:
         )
         return replace(intent, **changes)
 
-    def intent_envelope(self, asset: Asset, **changes: Any) -> Envelope:
+    def intent_envelope(self, asset: Asset, /, **changes: Any) -> Envelope:
         """Signed by the pledgor and all approvers."""
         return self.approve(self.intent(asset, **changes))
 
-    def release(self, intent: Intent, **changes: Any) -> Release:
+    def release(self, intent: Intent, /, **changes: Any) -> Release:
         """Of exactly this intent."""
         release = Release(
             network=intent.network,
@@ -273,42 +276,38 @@ class World:
         )
         return replace(release, **changes)
 
-    def release_envelope(self, intent: Intent, **changes: Any) -> Envelope:
+    def release_envelope(self, intent: Intent, /, **changes: Any) -> Envelope:
         """Signed by the secured party."""
         return self.sign(self.release(intent, **changes), self.secured_party)
 
     # Evidence.
 
-    def prices(self, asset: Asset, **changes: Any) -> tuple[Envelope, ...]:
-        """One by each publisher, a few seconds old."""
+    def price(self, publisher: Person, asset: Asset, /, **changes: Any) -> Price:
+        """About 100,000 a bitcoin and 4,000 an ether, a few seconds old."""
         units = (100_000 if asset is Asset.BTC else 4_000) * 10**8
-        return tuple(
-            self.sign(
-                replace(
-                    Price(
-                        network=self.network,
-                        publisher=publisher.entity,
-                        asset=asset,
-                        currency=self.policy.prices.currency,
-                        price=Value(str(units + index * 10**8)),
-                        sequence=1,
-                        at=Seconds(self.now - 5 + index),
-                    ),
-                    **changes,
-                ),
-                publisher,
-            )
-            for index, publisher in enumerate(self.publishers)
+        price = Price(
+            network=self.network,
+            publisher=publisher.entity,
+            asset=asset,
+            currency=self.policy.prices.currency,
+            price=Value(str(units)),
+            sequence=1,
+            at=Seconds(self.now - 5),
         )
+        return replace(price, **changes)
 
-    def encumbrance(self, previous: Encumbrance | None = None, **changes: Any) -> Encumbrance:
-        """A reserve of a tenth of a bitcoin, next in the chain after `previous`."""
+    def prices(self, asset: Asset, /, **changes: Any) -> tuple[Envelope, ...]:
+        """One by each publisher."""
+        return tuple(self.sign(self.price(p, asset, **changes), p) for p in self.publishers)
+
+    def encumbrance(self, before: Encumbrance | None = None, /, **changes: Any) -> Encumbrance:
+        """A reserve of a tenth of a bitcoin, next in the chain after `before`."""
         kind = changes.get("kind", EncumbranceKind.RESERVE)
         encumbrance = Encumbrance(
             network=self.network,
             account=self.account.account,
-            sequence=1 if previous is None else previous.sequence + 1,
-            previous=GENESIS if previous is None else previous.digest,
+            sequence=1 if before is None else before.sequence + 1,
+            previous=GENESIS if before is None else before.digest,
             kind=kind,
             lien=LienId("lien-1"),
             amount=Sats(BTC // 10),
@@ -325,7 +324,7 @@ class World:
         steps.append(self.encumbrance(steps[-1], lien=second, amount=smaller, kind=EncumbranceKind.VOID))
         return tuple(self.sign(step, self.secured_party) for step in steps)
 
-    def receipt(self, signer: SignerParty, intent: Intent, act: Act, **changes: Any) -> Receipt:
+    def receipt(self, signer: SignerParty, intent: Intent, act: Act, /, **changes: Any) -> Receipt:
         """That `signer` did `act`. A refusal needs its `tags` among the changes."""
         transaction = Digest(self.derived(f"transaction {signer.signer}").hex())
         fields: dict[str, Any] = {
@@ -348,7 +347,7 @@ class World:
         """Each signer's word that it announced this intent."""
         return tuple(self.cosign(self.receipt(s, intent, Act.ANNOUNCED), s) for s in self.signers)
 
-    def journal_head(self, subject: SignerParty, witness: SignerParty, **changes: Any) -> JournalHead:
+    def journal_head(self, subject: SignerParty, witness: SignerParty, /, **changes: Any) -> JournalHead:
         """What `witness` has seen of the journal of `subject`."""
         head = JournalHead(
             network=self.network,
@@ -360,7 +359,57 @@ class World:
         )
         return replace(head, **changes)
 
-    def account_key(self, signer: SignerParty, asset: Asset, **changes: Any) -> AccountKey:
+    def report(self, **changes: Any) -> Report:
+        """Half a bitcoin free, a tenth posted, priced; no ether."""
+        price = self.price(self.publishers[0], Asset.BTC)
+        position = AssetPosition(
+            asset=Asset.BTC,
+            confirmed=Sats(60_000_000),
+            pending=Sats(0),
+            reserved=Sats(0),
+            posted=Sats(10_000_000),
+            withdrawing=Sats(0),
+            free=Sats(50_000_000),
+            shortfall=Sats(0),
+            status=ValueStatus.OK,
+            price=price.price,
+            price_at=price.at,
+            price_sources=3,
+            price_set=price.digest,
+            haircut_bps=6000,
+            market_value=Value(str(60_000 * 10**8)),
+            lending_value=Value(str(24_000 * 10**8)),
+            capital_value=Value("0"),
+            seen_at=ChainPoint(height=210, block_hash=BlockHash(self.derived("block").hex())),
+        )
+        report = Report(
+            network=self.network,
+            account=self.account.account,
+            account_sequence=7,
+            at=self.now,
+            currency=self.policy.prices.currency,
+            policy_digest=self.policy.digest,
+            encumbrance_head=self.encumbrance().digest,
+            encumbrance_sequence=1,
+            ethereum_custody=self.account.ethereum.custody,
+            halted=False,
+            positions=(position,),
+        )
+        return replace(report, **changes)
+
+    def report_batch(self, *reports: Report, **changes: Any) -> Envelope:
+        """The first batch, over these reports in this order, signed by custody's attestation key."""
+        batch = ReportBatch(
+            network=self.network,
+            sequence=1,
+            previous=GENESIS,
+            root=MerkleTree([report.payload() for report in reports]).root,
+            size=len(reports),
+            at=self.now,
+        )
+        return self.sign(replace(batch, **changes), self.attestation)
+
+    def account_key(self, signer: SignerParty, asset: Asset, /, **changes: Any) -> AccountKey:
         """The signer's fresh key with its proof, as `CreateAccountKey` would answer."""
         key, proof = self.possession(signer.account_key(asset), signer=signer.signer, asset=asset)
         fresh = AccountKey(
