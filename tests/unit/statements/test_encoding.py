@@ -74,7 +74,7 @@ def test_a_statement_survives_a_process_boundary(statement: Statement) -> None:
 
 
 @given(statement=any_statement, data=st.data())
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 def test_a_changed_byte_is_refused_or_another_statement(statement: Statement, data: st.DataObject) -> None:
     payload = bytearray(statement.payload())
     position = data.draw(st.integers(0, len(payload) - 1))

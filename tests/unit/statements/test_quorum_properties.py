@@ -71,7 +71,7 @@ def entities_behind(signatures: Sequence[Signature]) -> set[str]:
 
 
 @given(signatures=st.lists(any_signature, max_size=6))
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=400)
 def test_fewer_entities_than_required_never_satisfy(signatures: list[Signature]) -> None:
     behind = entities_behind(signatures)
     try:

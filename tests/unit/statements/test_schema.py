@@ -55,6 +55,11 @@ def paths(value: Any, at: Path = ()) -> Iterator[Path]:
         yield from paths(inner, (*at, name))
 
 
+def firsts(document: Any) -> Iterator[Path]:
+    """Every value, of arrays only within their first element: the others have the same type."""
+    return (path for path in paths(document) if all(step == 0 for step in path if isinstance(step, int)))
+
+
 def changed(value: Any, path: Path, other: Any) -> Any:
     """The document with one value replaced."""
     if not path:
@@ -99,7 +104,7 @@ def test_no_field_may_be_added_at_any_depth(world: World) -> None:
 def test_no_value_may_have_another_shape(world: World) -> None:
     for sample in samples(world):
         document = json.loads(sample.payload())
-        for path in paths(document):
+        for path in firsts(document):
             for value in OF_NO_FIELD:
                 if value != found(document, path):
                     _is_refused_or_another(sample, canonical.encode(changed(document, path, value)))
