@@ -17,12 +17,9 @@ _TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 
 def main() -> int:
     arguments = _parser().parse_args()
-    folder: Path = arguments.folder
-    if arguments.command == "down":
-        return _down(folder)
     signal.signal(signal.SIGTERM, _exit_in_order)
     try:
-        return _up(folder)
+        return _down(arguments.folder) if arguments.command == "down" else _up(arguments.folder)
     except KeyboardInterrupt:
         return 0
     except (StateFolderRefusedError, ToolMissingError, ProcessFailedError) as error:

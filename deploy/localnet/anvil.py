@@ -162,13 +162,15 @@ class Anvil:
         with self._chain_lock:
             height = self.height()
             replaced = [self._block(hex(number)) for number in range(height - depth + 1, height + 1)]
-            hashes = [name for block in replaced for name in block["transactions"] if name not in drop]
-            kept = [self.call("eth_getRawTransactionByHash", name) for name in hashes]
+            replaced_hashes = [name for block in replaced for name in block["transactions"]]
+            waiting = [*replaced_hashes, *self.mempool()]
+            kept = [self.call("eth_getRawTransactionByHash", name) for name in waiting if name not in drop]
             # Without a miner of its own an empty block of the same second would have the hash it replaces.
             self.call("anvil_setCoinbase", "0x" + secrets.token_hex(20))
             self.call("anvil_setBlockTimestampInterval", 1)
             self.call("anvil_reorg", depth, [])
             self.call("anvil_removeBlockTimestampInterval")
+            self.call("anvil_dropAllTransactions")
             self._mine_block()
             for raw in kept:
                 self._broadcast(raw)

@@ -147,7 +147,7 @@ class OpenBao:
 
     @property
     def is_sealed(self) -> bool:
-        return bool(self._client().sys.read_seal_status()["sealed"])
+        return bool(self.client().sys.read_seal_status()["sealed"])
 
     def start(self) -> None:
         """Start and wait until it answers. It is sealed then; `unseal` follows.
@@ -175,14 +175,14 @@ class OpenBao:
 
     def unseal(self) -> None:
         """Enter the threshold of shares and wait until it serves."""
-        client = self._client()
+        client = self.client()
         for share in self._secrets()["unseal_shares"][:_THRESHOLD]:
             client.sys.submit_unseal_key(share)
         self.process.wait_until(self._serves, what="unsealed", deadline_seconds=_START_SECONDS)
 
     def set_up(self) -> None:
         """Initialise, unseal, and create mount, keys, policy and role: once in the life of a state folder."""
-        initialised = self._client().sys.initialize(secret_shares=_SHARES, secret_threshold=_THRESHOLD)
+        initialised = self.client().sys.initialize(secret_shares=_SHARES, secret_threshold=_THRESHOLD)
         secrets = {"root_token": initialised["root_token"], "unseal_shares": initialised["keys_base64"]}
         write_private(self.secrets_file, json.dumps(secrets))
         self.unseal()
@@ -190,7 +190,7 @@ class OpenBao:
 
     def administrator(self) -> Any:
         """An hvac client with the root token: the deliverer's, and the test's that unwraps real keys."""
-        return self._client(token=self._secrets()["root_token"])
+        return self.client(token=self._secrets()["root_token"])
 
     def deliver_secret_id(self, file: Path) -> None:
         """Write a fresh response-wrapped SecretID for the process that is about to start.
@@ -205,15 +205,6 @@ class OpenBao:
             role_name=self.role, wrap_ttl=_WRAPPING_TTL
         )
         write_private(file, response["wrap_info"]["token"])
-
-    def log_in(self, file: Path) -> Any:
-        """An hvac client that logged in as the process of this trust domain does, with a delivered file."""
-        wrapping_token = file.read_text(encoding="ascii")
-        file.unlink()
-        secret_id = self._client(token=wrapping_token).sys.unwrap()["data"]["secret_id"]
-        client = self._client()
-        client.auth.approle.login(role_id=self.access.role_id, secret_id=secret_id)
-        return client
 
     def _create_keys_and_role(self) -> VaultAccess:
         client = self.administrator()
@@ -248,7 +239,8 @@ class OpenBao:
             signing_public_key=base64.b64decode(public_key, validate=True),
         )
 
-    def _client(self, *, token: str = "") -> Any:
+    def client(self, *, token: str = "") -> Any:
+        """An hvac client of this server, without a token unless given; hvac ships no types."""
         client = hvac.Client(
             self.url, token=token, verify=str(self._certificate.authority_file), timeout=_REQUEST_SECONDS
         )
@@ -260,7 +252,7 @@ class OpenBao:
         return secrets
 
     def _answers(self) -> bool:
-        self._client().sys.read_seal_status()
+        self.client().sys.read_seal_status()
         return True
 
     def _serves(self) -> bool:

