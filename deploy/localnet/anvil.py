@@ -158,9 +158,14 @@ class Anvil:
 
         Returns:
             Hashes of the new blocks.
+
+        Raises:
+            ValueError: the chain has no that many blocks above its first.
         """
         with self._chain_lock:
             height = self.height()
+            if not 1 <= depth <= height:
+                raise ValueError(f"depth {depth} of a chain of height {height}")
             replaced = [self._block(hex(number)) for number in range(height - depth + 1, height + 1)]
             replaced_hashes = [name for block in replaced for name in block["transactions"]]
             waiting = [*replaced_hashes, *self.mempool()]

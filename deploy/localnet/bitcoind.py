@@ -199,9 +199,15 @@ class Bitcoind:
 
         Returns:
             Hashes of the new blocks.
+
+        Raises:
+            ValueError: the chain has no that many blocks above its first.
         """
         with self._chain_lock:
-            self.call("invalidateblock", self.call("getblockhash", self.height() - depth + 1))
+            height = self.height()
+            if not 1 <= depth <= height:
+                raise ValueError(f"depth {depth} of a chain of height {height}")
+            self.call("invalidateblock", self.call("getblockhash", height - depth + 1))
             if drop:
                 self._forget(frozenset(drop))
             return tuple(self._mine_empty_block() for _ in range(depth + 1))

@@ -81,6 +81,7 @@ class Localnet:
         self._record_lock = threading.Lock()
         self._event_lock = threading.Lock()
         self._endpoints: dict[str, str] = {}
+        self._is_ready = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -113,10 +114,13 @@ class Localnet:
             )
             self._start_nodes()
             self._start_services()
+            self._is_ready = True
+            self._write_record()
             self._stack = stack.pop_all()
 
     def stop(self) -> None:
         """End every process, the last started first, and give the folder up."""
+        self._is_ready = False
         self._stack.close()
         self._emit(EventKind.STOPPED, "localnet")
 
@@ -206,6 +210,7 @@ class Localnet:
             self.state.write_record(
                 processes={name: identity for name, identity in running.items() if identity is not None},
                 endpoints=self._endpoints,
+                is_ready=self._is_ready,
             )
 
 

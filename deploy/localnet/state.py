@@ -31,12 +31,14 @@ class Record:
     Attributes:
         owner: the process that runs the localnet.
         processes: its running parts by name.
-        endpoints: addresses, certificates and other public facts by name.
+        endpoints: addresses by name, of the parts that came up.
+        is_ready: whether the start is complete.
     """
 
     owner: ProcessIdentity
     processes: Mapping[str, ProcessIdentity]
     endpoints: Mapping[str, str]
+    is_ready: bool
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
@@ -49,6 +51,7 @@ class Record:
             owner=ProcessIdentity(**value["owner"]),
             processes={name: ProcessIdentity(**identity) for name, identity in value["processes"].items()},
             endpoints=dict(value["endpoints"]),
+            is_ready=bool(value["is_ready"]),
         )
 
 
@@ -85,10 +88,13 @@ class StateFolder:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
-    def write_record(self, *, processes: Mapping[str, ProcessIdentity], endpoints: Mapping[str, str]) -> None:
-        record = Record(owner=self._owner, processes=processes, endpoints=endpoints)
+    def write_record(
+        self, *, processes: Mapping[str, ProcessIdentity], endpoints: Mapping[str, str], is_ready: bool
+    ) -> None:
+        """Replace what `localnet.json` says; a no-op once the folder is given up."""
+        record = Record(owner=self._owner, processes=processes, endpoints=endpoints, is_ready=is_ready)
         with self._lock:
-            if self.path.is_dir():
+            if self._descriptor >= 0:
                 write_private(self.path / _RECORD_NAME, record.to_json())
 
     def close(self) -> None:
