@@ -62,7 +62,7 @@ def _none(_: Transaction) -> bytes:
 
 def _p2pkh_script_sig(tx: Transaction) -> bytes:
     signature = _ecdsa(tx.sighash_legacy(0, p2pkh(KEY.get_public_key())))
-    public = KEY.get_public_key().sec()
+    public = bytes(KEY.get_public_key().sec())
     return bytes([len(signature)]) + signature + bytes([len(public)]) + public
 
 
