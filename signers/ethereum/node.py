@@ -56,7 +56,7 @@ class EthereumView(Protocol):
         """How many blocks the chain has above `height`; never negative."""
 
     async def next_nonce(self, address: EthereumAddress) -> int:
-        """The nonce of an account's next transaction as of the latest block; the mempool counts for nothing."""
+        """The nonce of an account's next transaction as of the latest block, not of the mempool."""
 
     async def balance(self, address: EthereumAddress) -> Wei:
         """What an account holds, as of the latest block."""
