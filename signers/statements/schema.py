@@ -9,9 +9,9 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from enum import Enum
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from signers.statements.amounts import Amount, Asset, amount_of, parse_units
 from signers.statements.canonical import JSON
@@ -21,6 +21,9 @@ ITEMS_MAX = 256
 """The most elements any array of a statement may have."""
 
 T = TypeVar("T")
+
+_UNIONS = (types.UnionType, typing.Union)
+"""`X | None` is the second where X is a `NewType` or a `Literal`, until Python 3.14 makes them one."""
 
 
 class Mismatch(ValueError):  # noqa: N818 - it says what it is
@@ -58,7 +61,7 @@ def from_json(cls: type[T], value: JSON, *, at: str = "$") -> T:
     """
     if not isinstance(value, dict):
         raise Mismatch(f"{at}: an object is expected")
-    hints = _hints(cls)
+    hints = _hints(cast("Hashable", cls))
     if value.keys() != hints.keys():
         unknown, missing = sorted(value.keys() - hints.keys()), sorted(hints.keys() - value.keys())
         raise Mismatch(f"{at}: unknown fields {unknown}, missing fields {missing}")
@@ -77,7 +80,7 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 
 def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one line for each kind of type
     hint = getattr(hint, "__supertype__", hint)
-    if isinstance(hint, types.UnionType):
+    if get_origin(hint) in _UNIONS:
         return _read_union(get_args(hint), value, at=at)
     if get_origin(hint) is tuple:
         return _read_array(get_args(hint)[0], value, at=at)
@@ -86,9 +89,11 @@ def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one 
     if hint is Amount:
         return _read_amount(value, at=at)
     if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast("type[object]", hint), value, at=at)
+        return from_json(cast("type[object]", hint), value, at=at)
     if hint is int:
         return _read_integer(value, at=at)
+    if hint is bool:
+        return _read_boolean(value, at=at)
     return _read_text(hint, value, at=at)
 
 
@@ -130,6 +135,12 @@ def _read_amount(value: JSON, *, at: str) -> Amount:
 def _read_integer(value: JSON, *, at: str) -> int:
     if type(value) is not int or value < 0:
         raise Mismatch(f"{at}: an integer of zero or more is expected")
+    return value
+
+
+def _read_boolean(value: JSON, *, at: str) -> bool:
+    if not isinstance(value, bool):
+        raise Mismatch(f"{at}: true or false is expected")
     return value
 
 
