@@ -90,7 +90,7 @@ def present(envelope: Envelope | None) -> Envelope:
 
 
 def require_destination(
-    signer: Signer, envelope: Envelope, intent: Intent, account: Account, chain: Chain, at: Seconds
+    signer: Signer, envelope: Envelope, *, intent: Intent, account: Account, chain: Chain, at: Seconds
 ) -> None:
     """The destination is on the account's allowlist, long enough, and somebody has the keys of it.
 

@@ -62,7 +62,9 @@ async def _announced(signer: Signer, announcement: Announcement, intent: Intent)
     agreement.require_current(signer, intent, now.at)
     agreement.require_approved(signer, announcement.intent, intent, account, now.at)
     agreement.require_released(announcement.release, intent, account, now.at)
-    agreement.require_destination(signer, announcement.allowlist_entry, intent, account, chain, now.at)
+    agreement.require_destination(
+        signer, announcement.allowlist_entry, intent=intent, account=account, chain=chain, at=now.at
+    )
     limits.require_fee_cap(signer, intent)
     limits.require_velocity(signer, intent, now.at)
     made_in = await chain.require_anchor(intent, account)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol, final
 
+from signers.bitcoin.coins import Coin
 from signers.journal import Point
 from signers.keys.port import KeyRef
 from signers.statements.account import Account
@@ -13,7 +14,6 @@ from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Amount, Asset
 from signers.statements.identifiers import AccountId, Digest, Seconds, SignerId
 from signers.statements.intent import Intent, OutpointAnchor
-
 
 _KEY_ID: Final = "1"
 
@@ -61,14 +61,6 @@ class AnchorSeen:
     state: AnchorState
     at: Point
     """Open: the block that made it (ETH: the tip). Spent: a block by which it was. Otherwise: the tip."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coin:
-    """An output that custody wants spent: the whole transaction that made it, and which of its outputs."""
-
-    previous_transaction: bytes
-    index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,8 @@ class Declined(Exception):  # noqa: N818 - the rules decline; it carries the rec
 
     Attributes:
         refusal: which rule, and what it saw.
-        receipt: the refusal receipt; `None` where no account of this signer was named, where the journal may not
-            be written, or where too many were written this hour.
+        receipt: the refusal receipt; `None` where no account of this signer was named, where the journal
+            may not be written, or where too many were written this hour.
     """
 
     def __init__(self, refusal: Refusal, receipt: Envelope | None) -> None:

@@ -23,8 +23,8 @@ class Moment:
 async def trusted(signer: Signer, chain: Chain, asset: Asset) -> Moment:
     """The time to decide by: never before a decision that is journaled.
 
-    Who sets the clock forward ends timelocks and cooling-offs early; who sets it back revives what has expired;
-    who cuts the node off hides what has happened on the chain.
+    Who sets the clock forward ends timelocks and cooling-offs early; who sets it back revives what has
+    expired; who cuts the node off hides what has happened on the chain.
 
     Raises:
         Refusal: `clock-skew`, `stale-tip`, or `chain-id` where the node is on another chain.

@@ -1,4 +1,4 @@
-"""Before an address may be shown: fresh keys, a co-signed account statement, and proof that it can be spent from."""
+"""Before an address is shown: fresh keys, a co-signed account statement, proof that it can be spent from."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def _created(signer: Signer, account: AccountId, asset: Asset) -> Envelope
         signer=signer.id,
         asset=asset,
         public_key=public_key,
-        proof=await _possession(signer, ref, asset, account),
+        proof=await _possession(signer, ref, asset, account, public_key),
     )
     envelope = await signer.sealed(statement)
     created = AccountKeyCreated(
@@ -88,8 +88,12 @@ async def _public_key(signer: Signer, ref: KeyRef, asset: Asset) -> CompressedKe
     return CompressedKey(joint.public_key.hex())
 
 
-async def _possession(signer: Signer, ref: KeyRef, asset: Asset, account: AccountId) -> CompactSignature:
-    challenge = possession_challenge(network=signer.network, account=account, signer=signer.id, asset=asset)
+async def _possession(
+    signer: Signer, ref: KeyRef, asset: Asset, account: AccountId, public_key: CompressedKey
+) -> CompactSignature:
+    challenge = possession_challenge(
+        network=signer.network, account=account, signer=signer.id, asset=asset, public_key=public_key
+    )
     signature: EcdsaSignature
     if asset is Asset.BTC:
         signature = await signer.keys.sign(ref, challenge)
@@ -222,7 +226,10 @@ def require_own_keys(signer: Signer, account: Account) -> None:
 
 
 def _keys_of(account: Account, signer: SignerId) -> dict[Asset, CompressedKey]:
-    keys = {Asset.BTC: each.public_key for each in account.bitcoin.cosigners if each.signer == signer}
+    keys: dict[Asset, CompressedKey] = {}
+    for cosigner in account.bitcoin.cosigners:
+        if cosigner.signer == signer:
+            keys[Asset.BTC] = cosigner.public_key
     if account.ethereum.holder == signer:
         keys[Asset.ETH] = account.ethereum.public_key
     return keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from signers.journal import IntentHistory, PeerReceiptSeen, document
-from signers.rules.reconciliation import PeerUnavailable
+from signers.peers.port import PeerUnavailable
 from signers.rules.signer import Signer
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, SignerId

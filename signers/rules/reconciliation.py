@@ -1,47 +1,25 @@
 """Before anything is decided: has this signer's journal been rolled back?
 
-A journal restored from a copy is a valid chain that forgets announcements, attempts and fees. The peers remember:
-each saw heads of this journal in receipts. After every start each of them is asked, with a fresh nonce, for the
-highest head it has seen. Until all have answered, and none knows of more, nothing is decided and nothing is
-written, for a record on top of a rolled-back journal would make a second history of it.
+A journal restored from a copy is a valid chain that forgets announcements, attempts and fees. The peers
+remember: each saw heads of this journal in receipts. After every start each of them is asked, with a fresh
+nonce, for the highest head it has seen. Until all have answered, and none knows of more, nothing is decided
+and nothing is written, for a record on top of a rolled-back journal would make a second history of it.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from signers.journal import Journal, PeerHead
-from signers.statements.envelope import Envelope
-from signers.statements.identifiers import GENESIS, Digest, Ed25519Key, Nonce, SignerId
+from signers.peers.port import Peers, PeerUnavailable
+from signers.statements.identifiers import GENESIS, Ed25519Key, Nonce, SignerId
 from signers.statements.network import Network
 from signers.statements.receipt import JournalHead
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
 _NONCE_BYTES: Final = 32
-
-
-class PeerUnavailable(Exception):  # noqa: N818 - named for what is the case
-    """A peer does not answer, or answers something else than was asked."""
-
-
-class Peers(Protocol):
-    """The other signers, over a channel of our own that custody has no part in."""
-
-    async def announce_receipt(self, peer: SignerId, intent_digest: Digest) -> Envelope | None:
-        """The peer's announce receipt of an intent; `None` if it has not announced it.
-
-        Raises:
-            PeerUnavailable: it does not answer.
-        """
-
-    async def journal_head(self, peer: SignerId, *, subject: SignerId, nonce: Nonce) -> Envelope:
-        """The peer's journal-head statement about `subject`, over `nonce`.
-
-        Raises:
-            PeerUnavailable: it does not answer.
-        """
 
 
 class Reconciliation:

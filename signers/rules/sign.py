@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from signers.bitcoin.coins import Coin
 from signers.journal import Attempted, Hex, IntentHistory, Record, Signed
 from signers.rules import limits, moment, receipts
 from signers.rules.anchors import account_of
-from signers.rules.chains import Chain, Coin, Draft, Order, PeerSignatures
+from signers.rules.chains import Chain, Draft, Order, PeerSignatures
 from signers.rules.decision import Matter, decline, signature_receipt
 from signers.rules.moment import Moment
 from signers.rules.signer import Signer

@@ -10,8 +10,9 @@ from typing import Final
 
 from signers.journal import Journal
 from signers.keys.port import AccountKeys, JointKeys, JointMode, StatementSigner
+from signers.peers.port import Peers
 from signers.rules.chains import Chain
-from signers.rules.reconciliation import Peers, Reconciliation
+from signers.rules.reconciliation import Reconciliation
 from signers.statements.account import EthereumCustody
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope, Signature
@@ -28,7 +29,7 @@ _CUSTODY: Final[dict[JointMode, EthereumCustody]] = {JointMode.SINGLE_HOLDER: "s
 class Clockwork:
     """How far this signer's clock and its nodes may be apart."""
 
-    skew_max_seconds: Seconds = Seconds(2 * 3600)
+    skew_max_seconds: Seconds
     """Between the wall clock and a chain's median time past."""
     tip_age_max_seconds: Mapping[Asset, Seconds]
     """Since the best block: an older one means a node that is cut off."""
