@@ -129,8 +129,6 @@ class Announced:
     allowlist_entry: Document
     seen_at: Point
     """The tip of this signer's own node: the timelock's blocks count from here."""
-    anchor_made_in: Point
-    """BTC: the block that made the anchor. ETH: the tip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,18 +183,8 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorSeenSpent:
-    """On this signer's own node the anchor is spent; not yet for good."""
-
-    kind: Literal["anchor-seen-spent"] = "anchor-seen-spent"
-    intent_digest: Digest
-    spent_by: Point
-    """A block by which it was spent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnchorFinal:
-    """The anchor is spent at finality: the intent has ended."""
+    """The anchor is spent at finality on this signer's own node: the intent has ended."""
 
     kind: Literal["anchor-final"] = "anchor-final"
     intent_digest: Digest
@@ -205,11 +193,11 @@ class AnchorFinal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnchorReopened:
-    """A reorganisation took the spend back, or moved the anchor: the intent is live."""
+    """A reorganisation took the spend back: the intent is live again."""
 
     kind: Literal["anchor-reopened"] = "anchor-reopened"
     intent_digest: Digest
-    made_in: Point
+    seen_at: Point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +218,6 @@ Entry = (
     | Attempted
     | Signed
     | Refused
-    | AnchorSeenSpent
     | AnchorFinal
     | AnchorReopened
     | TimeSeen

@@ -11,7 +11,6 @@ from signers.journal.entries import (
     AllowlistEntrySeen,
     AnchorFinal,
     AnchorReopened,
-    AnchorSeenSpent,
     Announced,
     Attempted,
     Entry,
@@ -72,13 +71,9 @@ class IntentHistory:
     entry: Announced
     intent: Intent
     digest: Digest
-    made_in: Point
-    """The block that made the anchor."""
     attempts: tuple[Attempt, ...] = ()
-    spent: Point | None = None
-    """A block by which the anchor was spent; `None` while it is not."""
     final: Point | None = None
-    """Where it was spent at finality; the intent has ended."""
+    """The tip at which the anchor was seen spent at finality; the intent has ended."""
 
     @property
     def live(self) -> bool:
@@ -165,7 +160,7 @@ class Views:
                 self._check_attempted(entry)
             case Signed():
                 self._check_signed(entry)
-            case AnchorSeenSpent() | AnchorFinal() | AnchorReopened():
+            case AnchorFinal() | AnchorReopened():
                 _require(entry.intent_digest in self.intents, "the intent was not announced")
             case PeerReceiptSeen():
                 seen = self.peer_heads.get(entry.signer)
@@ -243,7 +238,6 @@ class Views:
                     entry=entry,
                     intent=Intent.parse(envelope.payload),
                     digest=envelope.digest,
-                    made_in=entry.anchor_made_in,
                 )
                 self.intents[envelope.digest] = history
                 self.digest_of[history.intent.intent] = envelope.digest
@@ -263,12 +257,11 @@ class Views:
             case AnchorSeenSpent():
                 self._change(entry.intent_digest, spent=entry.spent_by, final=None)
             case AnchorFinal():
-                self._change(entry.intent_digest, final=entry.seen_at)
+                self.intents[entry.intent_digest] = replace(
+                    self.intents[entry.intent_digest], final=entry.seen_at
+                )
             case AnchorReopened():
-                self._change(entry.intent_digest, made_in=entry.made_in, spent=None, final=None)
-
-    def _change(self, digest: Digest, **changes: Point | None) -> None:
-        self.intents[digest] = replace(self.intents[digest], **changes)  # type: ignore[arg-type] # all are points
+                self.intents[entry.intent_digest] = replace(self.intents[entry.intent_digest], final=None)
 
 
 def _require(condition: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from signers.journal import AnchorFinal, AnchorReopened, AnchorSeenSpent, IntentHistory, Point
-from signers.rules.chains import AnchorSeen, AnchorState, Chain
+from signers.journal import AnchorFinal, AnchorReopened, IntentHistory, Point
 from signers.rules.signer import Signer
 from signers.statements.account import Account
 from signers.statements.amounts import Asset
@@ -40,58 +39,30 @@ async def require_free(signer: Signer, intent: Intent, account: Account, tip: Po
 
 async def observe(signer: Signer, history: IntentHistory, account: Account, tip: Point) -> IntentHistory:
     """Hold what the journal says of an anchor against the own node, and write down what changed."""
-    if history.final is not None and _beyond_recall(history, tip):
-        return history
-    chain = signer.chains[history.intent.asset]
-    seen = await chain.see_anchor(history.intent, account, made_in=history.made_in)
-    entry = await _change(signer, chain, history, seen, tip)
+    entry = await (_ended(signer, history, account, tip) if history.live else _back(signer, history, account, tip))
     if entry is None:
         return history
     signer.journal.append(entry, at=signer.wall_clock())
     return signer.journal.views.intents[history.digest]
 
 
-def _beyond_recall(history: IntentHistory, tip: Point) -> bool:
+async def _ended(signer: Signer, history: IntentHistory, account: Account, tip: Point) -> AnchorFinal | None:
+    final = await signer.chains[history.intent.asset].anchor_is_final(
+        history.intent,
+        account,
+        depth=signer.policy.terms_of(history.intent.asset).finality_depth,
+        since_height=history.entry.seen_at.height,
+    )
+    return AnchorFinal(intent_digest=history.digest, seen_at=tip) if final else None
+
+
+async def _back(signer: Signer, history: IntentHistory, account: Account, tip: Point) -> AnchorReopened | None:
+    """An anchor that is unspent again is one whose payout can confirm again."""
     assert history.final is not None  # noqa: S101 - asked only of an intent that has ended
-    return tip.height - history.final.height > REOPENED_WITHIN_BLOCKS[history.intent.asset]
-
-
-Change = AnchorSeenSpent | AnchorFinal | AnchorReopened | None
-
-
-async def _change(
-    signer: Signer, chain: Chain, history: IntentHistory, seen: AnchorSeen, tip: Point
-) -> Change:
-    match seen.state:
-        case AnchorState.OPEN:
-            return _open(history, seen.at)
-        case AnchorState.UNKNOWN:
-            reopened = AnchorReopened(intent_digest=history.digest, made_in=history.made_in)
-            return reopened if history.spent is not None or history.final is not None else None
-        case AnchorState.FINAL:
-            ended = AnchorFinal(intent_digest=history.digest, seen_at=seen.at)
-            return ended if history.live else None
-        case AnchorState.SPENT:
-            return await _spent(signer, chain, history, seen.at, tip)
-
-
-def _open(history: IntentHistory, made_in: Point) -> Change:
-    moved = history.intent.asset is Asset.BTC and made_in != history.made_in
-    if moved or history.spent is not None or history.final is not None:
-        return AnchorReopened(intent_digest=history.digest, made_in=made_in)
-    return None
-
-
-async def _spent(signer: Signer, chain: Chain, history: IntentHistory, spent_by: Point, tip: Point) -> Change:
-    """Count confirmations from a block that is still in the chain; start over where it is not."""
-    if history.spent is None or not await chain.holds(history.spent):
-        return AnchorSeenSpent(intent_digest=history.digest, spent_by=spent_by)
-    depth = signer.policy.terms_of(history.intent.asset).finality_depth
-    # ETH says 0: only its own finality, which `see_anchor` reports, ends an intent there.
-    deep_enough = depth > 0 and tip.height - history.spent.height + 1 >= depth
-    if history.live and deep_enough:
-        return AnchorFinal(intent_digest=history.digest, seen_at=tip)
-    return None
+    if tip.height - history.final.height > REOPENED_WITHIN_BLOCKS[history.intent.asset]:
+        return None
+    is_open = await signer.chains[history.intent.asset].anchor_is_open(history.intent, account)
+    return AnchorReopened(intent_digest=history.digest, seen_at=tip) if is_open else None
 
 
 def account_of(signer: Signer, history: IntentHistory) -> Account:

@@ -67,7 +67,7 @@ async def _announced(signer: Signer, announcement: Announcement, intent: Intent)
     )
     limits.require_fee_cap(signer, intent)
     limits.require_velocity(signer, intent, now.at)
-    made_in = await chain.require_anchor(intent, account)
+    await chain.require_anchor(intent, account)
     await anchors.require_free(signer, intent, account, now.tip.point)
     signer.journal.append(
         Announced(
@@ -75,7 +75,6 @@ async def _announced(signer: Signer, announcement: Announcement, intent: Intent)
             release=document(agreement.present(announcement.release)),
             allowlist_entry=document(announcement.allowlist_entry),
             seen_at=now.tip.point,
-            anchor_made_in=made_in,
         ),
         at=now.at,
     )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from signers.bitcoin import bip322
+from signers.bitcoin import bip322, node
 from signers.bitcoin.coins import (
     SIGHASH_ALL,
-    ConfirmedOutput,
     Outpoint,
     account_script,
     anchor_outpoint,
     require_confirmed,
 )
+from signers.bitcoin.node import BitcoinView
 from signers.bitcoin.construct import UnsignedPayout, build_payout
 from signers.bitcoin.sign import (
     ImplementationsDisagree,
@@ -30,10 +31,9 @@ from signers.bitcoin.verify import VerifiedPayout, verify_payout
 from signers.journal import Point
 from signers.keys.port import AccountKeys, SigningFailed
 from signers.rules.chains import (
-    AnchorSeen,
-    AnchorState,
     AttemptNotSigned,
     Draft,
+    NodeUnavailable,
     Order,
     PeerSignatures,
     Tip,
@@ -44,7 +44,6 @@ from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset, Sats
 from signers.statements.identifiers import (
-    BlockHash,
     CompressedKey,
     Digest,
     EcdsaSignature,
@@ -53,18 +52,7 @@ from signers.statements.identifiers import (
 from signers.statements.intent import Intent, OutpointAnchor
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
-
-class BitcoinNode(Protocol):
-    """This signer's own bitcoind. Each call raises `NodeUnavailable` where it does not answer."""
-
-    async def tip(self) -> Tip:
-        """The best block."""
-
-    async def block_hash(self, height: int) -> BlockHash | None:
-        """The block of the best chain at that height; `None` above the tip."""
-
-    async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
-        """An unspent output of the best chain; `None` where it is spent, unconfirmed or was never there."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +85,7 @@ class BitcoinDraft:
 class BitcoinChain:
     """`Chain` for bitcoin."""
 
-    def __init__(self, *, own_id: SignerId, node: BitcoinNode, keys: AccountKeys) -> None:
+    def __init__(self, *, own_id: SignerId, node: BitcoinView, keys: AccountKeys) -> None:
         """One per signer.
 
         Args:
@@ -111,46 +99,43 @@ class BitcoinChain:
 
     async def tip(self) -> Tip:
         """See `Chain`."""
-        return await self._node.tip()
+        tip = await answered(self._node.tip())
+        return Tip(
+            point=Point(height=tip.height, block_hash=tip.block_hash),
+            time=tip.time,
+            median_time_past=tip.median_time_past,
+        )
 
-    async def require_anchor(self, intent: Intent, account: Account) -> Point:
+    async def require_anchor(self, intent: Intent, account: Account) -> None:
         """The anchor is an unspent, confirmed output of the account."""
-        if not isinstance(intent.anchor, OutpointAnchor):
-            raise Refusal(Tag.ANCHOR_MISMATCH, "a payout of bitcoin is anchored at an outpoint")
-        outpoint = anchor_outpoint(intent.anchor)
-        output = await self._node.confirmed_output(outpoint)
+        outpoint = _anchor(intent)
+        output = await answered(self._node.confirmed_output(outpoint))
         if output is None:
             raise Refusal(Tag.ANCHOR_SPENT, f"{outpoint} is not an unspent output of the own node")
         refuse_unless(
             output.script == account_script(account), Tag.ANCHOR_MISMATCH, f"{outpoint} is not the account's"
         )
-        return await self._at(output.height)
 
-    async def see_anchor(
+    async def anchor_is_final(
         self,
         intent: Intent,
         account: Account,  # noqa: ARG002 - of the port: on Ethereum the account's nonce is the anchor
         *,
-        made_in: Point,
-    ) -> AnchorSeen:
-        """See `Chain`. An absent output is spent only while the block that made it stands."""
-        assert isinstance(intent.anchor, OutpointAnchor)  # noqa: S101 - it was announced as a payout of bitcoin
-        output = await self._node.confirmed_output(anchor_outpoint(intent.anchor))
-        if output is not None:
-            return AnchorSeen(state=AnchorState.OPEN, at=await self._at(output.height))
-        tip = (await self._node.tip()).point
-        stands = await self.holds(made_in)
-        return AnchorSeen(state=AnchorState.SPENT if stands else AnchorState.UNKNOWN, at=tip)
-
-    async def holds(self, point: Point) -> bool:
+        depth: int,
+        since_height: int,
+    ) -> bool:
         """See `Chain`."""
-        return await self._node.block_hash(point.height) == point.block_hash
+        return await answered(
+            self._node.anchor_spent_at_finality(_anchor(intent), depth=depth, since_height=since_height)
+        )
 
-    async def _at(self, height: int) -> Point:
-        block_hash = await self._node.block_hash(height)
-        if block_hash is None:
-            raise Refusal(Tag.ANCHOR_SPENT, f"a reorganisation is under way at block {height}")
-        return Point(height=height, block_hash=block_hash)
+    async def anchor_is_open(
+        self,
+        intent: Intent,
+        account: Account,  # noqa: ARG002 - as above
+    ) -> bool:
+        """See `Chain`."""
+        return await answered(self._node.confirmed_output(_anchor(intent))) is not None
 
     def require_ownership(self, entry: AllowlistEntry) -> None:
         """BIP-322."""
@@ -180,7 +165,7 @@ class BitcoinChain:
         """Every input is unspent and confirmed on the own node, with the value the fee was computed from."""
         assert isinstance(draft, BitcoinDraft)  # noqa: S101 - made by `build`
         for spent in draft.payout.spent:
-            require_confirmed(spent, await self._node.confirmed_output(spent.outpoint))
+            require_confirmed(spent, await answered(self._node.confirmed_output(spent.outpoint)))
 
     async def sign(self, draft: Draft) -> tuple[bytes, ...]:
         """Sign every input; with a peer's signatures at hand, let Bitcoin Core's rules judge the whole."""
@@ -245,3 +230,17 @@ def _compact(signature: bytes) -> EcdsaSignature:
         raise Refusal(Tag.SIGNATURE_INVALID, "a peer's signature is not DER") from error
     refuse_unless(signature[-1:] == bytes([SIGHASH_ALL]), Tag.SIGNATURE_INVALID, "not SIGHASH_ALL")
     return compact
+
+
+def _anchor(intent: Intent) -> Outpoint:
+    if not isinstance(intent.anchor, OutpointAnchor):
+        raise Refusal(Tag.ANCHOR_MISMATCH, "a payout of bitcoin is anchored at an outpoint")
+    return anchor_outpoint(intent.anchor)
+
+
+async def answered(question: Awaitable[T]) -> T:
+    """The node's answer, or the rules' own word for there being none."""
+    try:
+        return await question
+    except node.NodeUnavailable as error:
+        raise NodeUnavailable(str(error)) from error

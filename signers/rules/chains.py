@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Final, Protocol, final
+from typing import Final, Protocol
 
 from signers.bitcoin.coins import Coin
 from signers.journal import Point
@@ -40,27 +39,6 @@ class Tip:
     """What the block itself says."""
     median_time_past: Seconds
     """BTC: the median of the last eleven blocks (BIP-113). ETH: the block's time."""
-
-
-@final
-class AnchorState(Enum):
-    """What the own node says of an anchor."""
-
-    OPEN = auto()
-    SPENT = auto()
-    FINAL = auto()
-    """Spent beyond what the chain takes back; a chain without such a notion never says so."""
-    UNKNOWN = auto()
-    """A reorganisation removed what made it: it may come back, so it counts as open."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorSeen:
-    """An anchor on the own node."""
-
-    state: AnchorState
-    at: Point
-    """Open: the block that made it (ETH: the tip). Spent: a block by which it was. Otherwise: the tip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +90,25 @@ class Chain(Protocol):
             Refusal: `chain-id` where the node is on another chain.
         """
 
-    async def require_anchor(self, intent: Intent, account: Account) -> Point:
-        """The block that made the anchor, or for ETH the tip.
+    async def require_anchor(self, intent: Intent, account: Account) -> None:
+        """The anchor is the account's and not spent.
 
         Raises:
             Refusal: `anchor-mismatch`, `anchor-spent`, `chain-id` or `nonce`.
         """
 
-    async def see_anchor(self, intent: Intent, account: Account, *, made_in: Point) -> AnchorSeen:
-        """Where the anchor of an announced intent stands now."""
+    async def anchor_is_final(self, intent: Intent, account: Account, *, depth: int, since_height: int) -> bool:
+        """Whether the anchor is spent beyond recall; `False` also while that is not known yet.
 
-    async def holds(self, point: Point) -> bool:
-        """Whether a block is in the best chain."""
+        Args:
+            intent: an announced one.
+            account: its account.
+            depth: confirmations from which a spend is final, where the chain itself does not say.
+            since_height: a height at which the anchor was not spent.
+        """
+
+    async def anchor_is_open(self, intent: Intent, account: Account) -> bool:
+        """Whether the anchor is there and not spent."""
 
     def require_ownership(self, entry: AllowlistEntry) -> None:
         """The destination's owner signed the ownership message.
