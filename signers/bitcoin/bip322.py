@@ -43,6 +43,20 @@ from signers.statements.identifiers import CompressedKey, Proof, TxId
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
 _PROOF_CHARACTERS_MAX: Final = 4096
+_PROOF_INPUTS_MAX: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a valid proof shows besides ownership. BIP-322 leaves its acceptance to the verifier."""
+
+    form: str
+    """`smp` simple, `ful` full, `pof` full with other coins."""
+    lock_time: int
+    """The signature holds from this height or time on; 0 always."""
+    sequence: int
+    """The signature holds from this age of the coins on (BIP-68); 0 always."""
+    other_coins: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,15 +164,15 @@ def verify_account_proof(account: Account, proof: Proof) -> None:
     Raises:
         Refusal: `signature-invalid`.
     """
-    fault = _fault(account_script(account), account_message(account), proof, variants={PREFIX_SIMPLE})
-    refuse_unless(fault is None, Tag.SIGNATURE_INVALID, f"ownership of {account.account}: {fault}")
+    shown = verify_proof(account_script(account), account_message(account), proof, tag=Tag.SIGNATURE_INVALID)
+    refuse_unless(shown.form == PREFIX_SIMPLE, Tag.SIGNATURE_INVALID, f"a proof in the form {shown.form}")
 
 
 def verify_destination_proof(entry: AllowlistEntry) -> None:
     """Refuse an allowlisted script whose owner has not signed for exactly this account and destination id.
 
     Accepted: the simple form (P2WPKH, P2WSH, P2TR; also without its prefix) and the full form (those, P2PKH,
-    P2SH). Not accepted: BIP-137, and a proof that only holds at a later time.
+    P2SH). Not accepted: BIP-137, and a proof that holds only later or shows other coins.
 
     Raises:
         Refusal: `allowlist-proof`.
@@ -172,31 +186,41 @@ def verify_destination_proof(entry: AllowlistEntry) -> None:
         destination=entry.destination,
     )
     script = entry.destination.script_pubkey.raw
-    fault = _fault(script, message, entry.proof, variants={PREFIX_SIMPLE, PREFIX_FULL})
-    refuse_unless(fault is None, Tag.ALLOWLIST_PROOF, f"{entry.destination_id}: {fault}")
+    shown = verify_proof(script, message, entry.proof, tag=Tag.ALLOWLIST_PROOF)
+    refuse_unless(
+        shown.form in {PREFIX_SIMPLE, PREFIX_FULL} and (shown.lock_time, shown.sequence) == (0, 0),
+        Tag.ALLOWLIST_PROOF,
+        f"{entry.destination_id}: a proof that holds only later, or of other coins too",
+    )
 
 
-def _fault(script: bytes, message: str, proof: Proof, *, variants: set[str]) -> str | None:
-    """Why the proof is none; `None` where it is one. Anything but a plain, present yes is a fault."""
+def verify_proof(script: bytes, message: str, proof: str, *, tag: Tag) -> Shown:
+    """Check a BIP-322 proof that whoever can spend from `script` signed `message`.
+
+    "Inconclusive" (a script that a later soft fork may give a meaning) is a refusal too.
+
+    Raises:
+        Refusal: `tag`.
+    """
     try:
         result: VerifyResult = verify_message(
             script.hex(),
-            str(proof),
+            proof,
             message.encode(),
             engines=("btclib", "kernel"),
             allow_legacy=False,
             max_signature_bytes=_PROOF_CHARACTERS_MAX,
-            max_inputs=1,
+            max_inputs=_PROOF_INPUTS_MAX,
         )
     except (BIP322Error, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
-        return f"{type(error).__name__}: {error}"
-    if not result.ok:
-        return str(result.reason)
-    if result.variant not in variants:
-        return f"a proof in the form {result.variant}"
-    if result.locktime or result.sequence or result.extra_inputs:
-        return "a proof that holds only later, or of other coins too"
-    return None
+        raise Refusal(tag, f"{type(error).__name__}: {error}") from error
+    refuse_unless(result.ok is True, tag, str(result.reason))
+    return Shown(
+        form=str(result.variant),
+        lock_time=int(result.locktime),
+        sequence=int(result.sequence),
+        other_coins=int(result.extra_inputs),
+    )
 
 
 def _require_cosigner(key: CompressedKey, challenge: OwnershipChallenge) -> None:
