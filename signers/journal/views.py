@@ -254,8 +254,6 @@ class Views:
                     for a in history.attempts
                 )
                 self.intents[entry.intent_digest] = replace(history, attempts=attempts)
-            case AnchorSeenSpent():
-                self._change(entry.intent_digest, spent=entry.spent_by, final=None)
             case AnchorFinal():
                 self.intents[entry.intent_digest] = replace(
                     self.intents[entry.intent_digest], final=entry.seen_at

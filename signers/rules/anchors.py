@@ -39,7 +39,7 @@ async def require_free(signer: Signer, intent: Intent, account: Account, tip: Po
 
 async def observe(signer: Signer, history: IntentHistory, account: Account, tip: Point) -> IntentHistory:
     """Hold what the journal says of an anchor against the own node, and write down what changed."""
-    entry = await (_ended(signer, history, account, tip) if history.live else _back(signer, history, account, tip))
+    entry = await (_ended if history.live else _back)(signer, history, account, tip)
     if entry is None:
         return history
     signer.journal.append(entry, at=signer.wall_clock())
@@ -56,7 +56,9 @@ async def _ended(signer: Signer, history: IntentHistory, account: Account, tip: 
     return AnchorFinal(intent_digest=history.digest, seen_at=tip) if final else None
 
 
-async def _back(signer: Signer, history: IntentHistory, account: Account, tip: Point) -> AnchorReopened | None:
+async def _back(
+    signer: Signer, history: IntentHistory, account: Account, tip: Point
+) -> AnchorReopened | None:
     """An anchor that is unspent again is one whose payout can confirm again."""
     assert history.final is not None  # noqa: S101 - asked only of an intent that has ended
     if tip.height - history.final.height > REOPENED_WITHIN_BLOCKS[history.intent.asset]:

@@ -17,8 +17,8 @@ from signers.bitcoin.coins import (
     anchor_outpoint,
     require_confirmed,
 )
-from signers.bitcoin.node import BitcoinView
 from signers.bitcoin.construct import UnsignedPayout, build_payout
+from signers.bitcoin.node import BitcoinView
 from signers.bitcoin.sign import (
     ImplementationsDisagree,
     PartialSignatures,

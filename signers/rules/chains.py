@@ -97,7 +97,9 @@ class Chain(Protocol):
             Refusal: `anchor-mismatch`, `anchor-spent`, `chain-id` or `nonce`.
         """
 
-    async def anchor_is_final(self, intent: Intent, account: Account, *, depth: int, since_height: int) -> bool:
+    async def anchor_is_final(
+        self, intent: Intent, account: Account, *, depth: int, since_height: int
+    ) -> bool:
         """Whether the anchor is spent beyond recall; `False` also while that is not known yet.
 
         Args:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from signers.ethereum import eip191
+from signers.ethereum import eip191, node
 from signers.ethereum.address import require_address
 from signers.ethereum.construct import UnsignedPayout, build_payout
+from signers.ethereum.node import EthereumBlock, EthereumView, NodeUnfit
 from signers.ethereum.sign import ImplementationsDisagree, sign_payout
 from signers.ethereum.verify import VerifiedPayout, verify_payout
+from signers.journal import Point
 from signers.keys.port import JointKeys, NotHolder, SigningFailed
 from signers.rules.chains import (
     AttemptNotSigned,
     Draft,
+    NodeUnavailable,
     Order,
     Tip,
     key_ref,
@@ -22,26 +26,19 @@ from signers.rules.chains import (
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset, Wei
-from signers.statements.identifiers import Digest, EthereumAddress, SignerId
+from signers.statements.identifiers import Digest, SignerId
 from signers.statements.intent import Intent, NonceAnchor, OutpointAnchor
 from signers.statements.network import Network
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
+T = TypeVar("T")
 
-class EthereumNode(Protocol):
-    """This signer's own Ethereum node. Each call raises `NodeUnavailable` where it does not answer."""
 
-    async def chain_id(self) -> int:
-        """EIP-155."""
+class OwnNode(EthereumView, Protocol):
+    """A view that also knows whether it is of the right chain."""
 
-    async def tip(self) -> Tip:
-        """The latest block."""
-
-    async def nonce(self, address: EthereumAddress) -> int:
-        """How many transactions of the address the latest block's state counts."""
-
-    async def finalised_nonce(self, address: EthereumAddress) -> int:
-        """The same in the latest finalised block's state."""
+    async def check(self) -> None:
+        """Raises `NodeUnfit` on another chain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +71,7 @@ class EthereumChain:
     """`Chain` for ether."""
 
     def __init__(
-        self, *, network: Network, node: EthereumNode, joint: JointKeys, participants: tuple[SignerId, ...]
+        self, *, network: Network, node: OwnNode, joint: JointKeys, participants: tuple[SignerId, ...]
     ) -> None:
         """One per signer.
 
@@ -91,30 +88,33 @@ class EthereumChain:
 
     async def tip(self) -> Tip:
         """See `Chain`."""
-        await self._require_chain()
-        return await self._node.tip()
+        block = await self._block()
+        return Tip(
+            point=Point(height=block.height, block_hash=block.block_hash),
+            time=block.time,
+            median_time_past=block.time,
+        )
 
     async def require_anchor(self, intent: Intent, account: Account) -> None:
         """The anchor is the account's next nonce on this very chain."""
         anchor = _anchor(intent)
-        await self._require_chain()
         refuse_unless(
             anchor.chain_id == self._network.chain_id,
             Tag.CHAIN_ID,
             f"an intent for chain {anchor.chain_id}, not {self._network.chain_id}",
         )
-        nonce = await self._node.nonce(account.ethereum.address)
+        nonce = await answered(self._node.next_nonce(account.ethereum.address))
         refuse_unless(
             anchor.nonce == nonce, Tag.NONCE, f"the intent uses nonce {anchor.nonce}, next is {nonce}"
         )
 
-    async def _require_chain(self) -> None:
-        chain_id = await self._node.chain_id()
-        refuse_unless(
-            chain_id == self._network.chain_id,
-            Tag.CHAIN_ID,
-            f"the own node is on chain {chain_id}, not {self._network.chain_id}",
-        )
+    async def _block(self) -> EthereumBlock:
+        """The latest block of a node that is, at this moment, of the right chain."""
+        try:
+            await answered(self._node.check())
+        except NodeUnfit as error:
+            raise Refusal(Tag.CHAIN_ID, str(error)) from error
+        return await answered(self._node.tip())
 
     async def anchor_is_final(
         self,
@@ -125,11 +125,14 @@ class EthereumChain:
         since_height: int,  # noqa: ARG002 - of the port: no search is needed
     ) -> bool:
         """A nonce is spent at finality once the finalised state counts past it."""
-        return await self._node.finalised_nonce(account.ethereum.address) > _anchor(intent).nonce
+        return await answered(
+            self._node.anchor_spent_at_finality(account.ethereum.address, nonce=_anchor(intent).nonce)
+        )
 
     async def anchor_is_open(self, intent: Intent, account: Account) -> bool:
         """See `Chain`."""
-        return await self._node.nonce(account.ethereum.address) <= _anchor(intent).nonce
+        next_nonce = await answered(self._node.next_nonce(account.ethereum.address))
+        return next_nonce <= _anchor(intent).nonce
 
     def require_ownership(self, entry: AllowlistEntry) -> None:
         """EIP-191."""
@@ -154,7 +157,13 @@ class EthereumChain:
         )
 
     async def require_coins(self, draft: Draft) -> None:
-        """There are none: the node refuses what the account cannot pay."""
+        """The account can pay amount and fee, as the own node counts."""
+        assert isinstance(draft, EthereumDraft)  # noqa: S101 - made by `build`
+        balance = await answered(self._node.balance(draft.account.ethereum.address))
+        needed = draft.payout.amount.units + draft.payout.fee_max.units
+        refuse_unless(
+            balance.units >= needed, Tag.AMOUNT, f"the account holds {balance}, {needed} are needed"
+        )
 
     async def sign(self, draft: Draft) -> tuple[bytes, ...]:
         """The holder signs; everyone else says who the holder is."""
@@ -190,6 +199,14 @@ class EthereumChain:
         ref = key_ref(account.account, Asset.ETH)
         signature = await self._joint.joint_sign(ref, digest, self._participants)
         return signature.compact() + bytes([signature.recovery_id])
+
+
+async def answered(question: Awaitable[T]) -> T:
+    """The node's answer, or the rules' own word for there being none."""
+    try:
+        return await question
+    except node.NodeUnavailable as error:
+        raise NodeUnavailable(str(error)) from error
 
 
 def _anchor(intent: Intent) -> NonceAnchor:

@@ -12,7 +12,7 @@ from signers.rules.chains import Chain, Draft, Order, PeerSignatures
 from signers.rules.decision import Matter, decline, signature_receipt
 from signers.rules.moment import Moment
 from signers.rules.signer import Signer
-from signers.statements.amounts import Amount, amount_of
+from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest
 from signers.statements.refusals import Refusal, Tag, refuse_unless
@@ -33,6 +33,7 @@ class SigningRequest:
 class SignedAttempt:
     """What this signer signed."""
 
+    asset: Asset
     transaction: bytes
     """Unsigned, as it was built here."""
     signatures: tuple[bytes, ...]
@@ -61,7 +62,10 @@ async def sign(signer: Signer, request: SigningRequest) -> SignedAttempt:
     receipt = signature_receipt(signer, announced, record)
     signatures = tuple(signature.raw for signature in record.entry.signatures)
     return SignedAttempt(
-        transaction=draft.transaction, signatures=signatures, receipt=await signer.sealed(receipt)
+        asset=announced.intent.asset,
+        transaction=draft.transaction,
+        signatures=signatures,
+        receipt=await signer.sealed(receipt),
     )
 
 

@@ -1,4 +1,4 @@
-"""Between protobuf messages and what the rules take and give. Statements travel as the JSON of their envelope."""
+"""Between protobuf messages and the rules' own types. Statements travel as the JSON of their envelope."""
 
 from __future__ import annotations
 

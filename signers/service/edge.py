@@ -1,4 +1,4 @@
-"""What every call passes before its method sees it: who calls, by when, and whether the request is well formed."""
+"""What every call passes before its method: who calls, by when, and whether the request is well formed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 _Method = Callable[[Any, Any], Awaitable[Any]]
 
 
-class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc's own base is untyped
+class Edge(grpc.aio.ServerInterceptor):
     """Authorises, bounds and validates each call, and turns what goes wrong into a status."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc's own base 
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Wrap the method, where there is one."""
@@ -66,7 +66,7 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc's own base 
                 return await call(request, context)
             except grpc.aio.AbortError:
                 raise
-            except Exception as error:  # noqa: BLE001 - the process edge: everything leaves as a status
+            except Exception as error:
                 if isinstance(error, JournalUnusable):
                     self._on_fatal(error)
                 fault = fault_of(error)
@@ -94,7 +94,7 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc's own base 
 
 
 def _require_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    remaining = context.time_remaining()
+    remaining: float | None = context.time_remaining()  # None where the client set no deadline
     if remaining is None or remaining > DEADLINE_SECONDS_MAX:
         raise Fault(
             code=grpc.StatusCode.INVALID_ARGUMENT,

@@ -7,13 +7,17 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import protovalidate
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import (  # type: ignore[import-untyped] # it ships no types
+    code_pb2,
+    error_details_pb2,
+    status_pb2,
+)
 from grpc_status import rpc_status
 
 from signers.rules.chains import NodeUnavailable
@@ -27,8 +31,8 @@ _log = logging.getLogger(__name__)
 _VIOLATIONS_MAX: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault(Exception):
+@dataclass(kw_only=True, eq=False)
+class Fault(Exception):  # noqa: N818 - the call's, not this process's
     """Something of the call itself is wrong, before any rule was asked."""
 
     code: grpc.StatusCode
@@ -54,7 +58,7 @@ def invalid(error: protovalidate.ValidationError) -> Fault:
 
 
 def fault_of(error: Exception) -> Fault:
-    """How an error leaves. What nobody foresaw leaves as a number that stands in the log, and nothing else."""
+    """How an error leaves. What nobody foresaw leaves as a number that stands in the log, no more."""
     match error:
         case Fault():
             return error
@@ -100,13 +104,14 @@ def to_status(fault: Fault) -> grpc.Status:
             for name, what in fault.violations
         ]
         details.append(error_details_pb2.BadRequest(field_violations=described))
-    return rpc_status.to_status(
+    status: grpc.Status = rpc_status.to_status(
         status_pb2.Status(
             code=code_pb2.Code.Value(fault.code.name),
             message=fault.message,
             details=[_packed(detail) for detail in details],
         )
     )
+    return status
 
 
 def _packed(message: Message) -> any_pb2.Any:
@@ -116,8 +121,8 @@ def _packed(message: Message) -> any_pb2.Any:
 
 
 def _field_path(violation: protovalidate.ViolationPb) -> str:
-    elements = []
-    for element in violation.field.elements:
-        subscript = f"[{element.index}]" if element.HasField("index") else ""
-        elements.append(element.field_name + subscript)
-    return ".".join(elements)
+    elements: Any = violation.field.elements if violation.field is not None else ()
+    return ".".join(
+        element.field_name + (f"[{element.index}]" if element.HasField("index") else "")
+        for element in elements
+    )

@@ -34,7 +34,7 @@ class PeerService(signer_pb2_grpc.PeerServiceServicer):
         self._peers = peers
 
     async def GetJournalHead(  # noqa: N802 - the name in signer.proto
-        self, request: pb.GetJournalHeadRequest, context: Context
+        self, request: pb.GetJournalHeadRequest, _context: Context
     ) -> pb.GetJournalHeadResponse:
         """See signer.proto. A peer asks about its own journal only."""
         subject, nonce = codec.read_head_request(request)
@@ -48,7 +48,7 @@ class PeerService(signer_pb2_grpc.PeerServiceServicer):
         return pb.GetJournalHeadResponse(envelope=envelope.to_json())
 
     async def GetReceipt(  # noqa: N802 - the name in signer.proto
-        self, request: pb.GetReceiptRequest, context: Context
+        self, request: pb.GetReceiptRequest, _context: Context
     ) -> pb.GetReceiptResponse:
         """See signer.proto."""
         return await read_receipt(self._signer, request)

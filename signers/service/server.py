@@ -13,8 +13,8 @@ from typing import Final
 
 import grpc
 from bailee.signer.v1 import signer_pb2, signer_pb2_grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # no types
+from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped] # no types
 
 from signers.rules.signer import Signer
 from signers.service.edge import Edge
@@ -76,6 +76,7 @@ class SignerServer:
         self._server = grpc.aio.server(
             interceptors=[edge], options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_MAX
         )
+        self._tls = tls
         self._credentials = tls.server_credentials()
         self._health = health_aio.HealthServicer()
         signer_pb2_grpc.add_SignerServiceServicer_to_server(SignerService(signer), self._server)
@@ -99,7 +100,7 @@ class SignerServer:
         """
         port = self._server.add_secure_port(address, self._credentials)
         await self._server.start()
-        await asyncio.to_thread(require_tls_1_3, address.rpartition(":")[0], port)
+        await asyncio.to_thread(require_tls_1_3, address.rpartition(":")[0], port, tls=self._tls)
         await self.show_ready(ready=False)
         return port
 
@@ -116,11 +117,11 @@ class SignerServer:
         await self._server.stop(_SHUTDOWN_SECONDS)
 
 
-def require_tls_1_3(host: str, port: int) -> None:
+def require_tls_1_3(host: str, port: int, *, tls: Tls) -> None:
     """Try to get in with TLS 1.2.
 
-    grpc has no setting for the lowest version, so `signers.main` leaves it no usable cipher below 1.3; whether
-    that held is seen here and not assumed.
+    grpc has no setting for the lowest version, so `signers.main` leaves it no usable cipher below 1.3;
+    whether that held is seen here and not assumed.
 
     Raises:
         WeakTls: the handshake succeeded.
@@ -128,6 +129,7 @@ def require_tls_1_3(host: str, port: int) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    context.load_cert_chain(tls.certificate, tls.key)  # else a missing certificate would be what fails
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with contextlib.suppress(ssl.SSLError, ConnectionResetError):
         with (

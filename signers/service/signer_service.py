@@ -28,14 +28,14 @@ class SignerService(signer_pb2_grpc.SignerServiceServicer):
         self._signer = signer
 
     async def CreateAccountKey(  # noqa: N802 - the name in signer.proto
-        self, request: pb.CreateAccountKeyRequest, context: Context
+        self, request: pb.CreateAccountKeyRequest, _context: Context
     ) -> pb.CreateAccountKeyResponse:
         """See signer.proto."""
         account, asset = codec.read_key_request(request)
         return codec.write_key(await onboarding.create_account_key(self._signer, account, asset))
 
     async def CosignAccount(  # noqa: N802 - the name in signer.proto
-        self, request: pb.CosignAccountRequest, context: Context
+        self, request: pb.CosignAccountRequest, _context: Context
     ) -> pb.CosignAccountResponse:
         """See signer.proto."""
         account, keys = codec.read_cosign_request(request)
@@ -43,7 +43,7 @@ class SignerService(signer_pb2_grpc.SignerServiceServicer):
         return pb.CosignAccountResponse(envelope=envelope.to_json())
 
     async def ProveOwnership(  # noqa: N802 - the name in signer.proto
-        self, request: pb.ProveOwnershipRequest, context: Context
+        self, request: pb.ProveOwnershipRequest, _context: Context
     ) -> pb.ProveOwnershipResponse:
         """See signer.proto."""
         account, digest = codec.read_ownership_request(request)
@@ -51,21 +51,21 @@ class SignerService(signer_pb2_grpc.SignerServiceServicer):
         return codec.write_ownership(self._signer.id, ownership)
 
     async def Announce(  # noqa: N802 - the name in signer.proto
-        self, request: pb.AnnounceRequest, context: Context
+        self, request: pb.AnnounceRequest, _context: Context
     ) -> pb.AnnounceResponse:
         """See signer.proto."""
         receipt = await announce(self._signer, codec.read_announcement(request))
         return pb.AnnounceResponse(receipt=receipt.to_json())
 
     async def Sign(  # noqa: N802 - the name in signer.proto
-        self, request: pb.SignRequest, context: Context
+        self, request: pb.SignRequest, _context: Context
     ) -> pb.SignResponse:
         """See signer.proto."""
         signed = await sign(self._signer, codec.read_signing_request(request))
         return codec.write_attempt(signed.asset, signed)
 
     async def GetReceipt(  # noqa: N802 - the name in signer.proto
-        self, request: pb.GetReceiptRequest, context: Context
+        self, request: pb.GetReceiptRequest, _context: Context
     ) -> pb.GetReceiptResponse:
         """See signer.proto."""
         return await read_receipt(self._signer, request)

@@ -1,4 +1,4 @@
-"""What stands at a signer's ports in tests: nodes whose chain the test writes, keys of the world, peers in memory."""
+"""What stands at a signer's ports in tests: chains that a test writes, the world's keys, peers in memory."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,14 +14,16 @@ from eth_account import Account as EthAccount
 from eth_account.messages import encode_defunct
 
 from signers.bitcoin.coins import Coin, ConfirmedOutput, Outpoint
-from signers.journal import Point
+from signers.bitcoin.node import NodeUnavailable as BitcoinNodeUnavailable
+from signers.bitcoin.rpc import BitcoinTip
+from signers.ethereum.node import EthereumBlock, NodeUnfit
+from signers.ethereum.node import NodeUnavailable as EthereumNodeUnavailable
 from signers.keys.port import EcdsaSignature, KeyRef, KeyUnknown, PublicKey
 from signers.peers.port import PeerUnavailable
 from signers.rules import answers
-from signers.rules.chains import NodeUnavailable, Tip
 from signers.rules.signer import Signer
 from signers.statements.allowlist import Destination
-from signers.statements.amounts import Sats
+from signers.statements.amounts import Sats, Wei
 from signers.statements.envelope import Envelope, public_key_of
 from signers.statements.identifiers import (
     BlockHash,
@@ -125,28 +127,25 @@ class FakeBitcoinNode:
 
     def _require_up(self) -> None:
         if self.down:
-            raise NodeUnavailable("down")
+            raise BitcoinNodeUnavailable("down")
 
-    async def tip(self) -> Tip:
+    async def tip(self) -> BitcoinTip:
         self._require_up()
         times = sorted(time for _, time, _ in self.blocks[-11:])
         block_hash, time, _ = self.blocks[-1]
-        point = Point(height=len(self.blocks) - 1, block_hash=block_hash)
-        return Tip(point=point, time=time, median_time_past=times[len(times) // 2])
+        return BitcoinTip(
+            height=len(self.blocks) - 1,
+            block_hash=block_hash,
+            time=time,
+            median_time_past=times[len(times) // 2],
+        )
 
-    async def block_hash(self, height: int) -> BlockHash | None:
-        self._require_up()
-        return self.blocks[height][0] if height < len(self.blocks) else None
+    async def blocks_since(self, height: int) -> int:
+        return max(0, len(self.blocks) - 1 - height)
 
     async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
         self._require_up()
-        spent = {
-            (b2lx(txin.prevout.hash), txin.prevout.n)
-            for _, _, transactions in self.blocks
-            for each in transactions
-            for txin in each.vin
-        }
-        if (outpoint.txid, outpoint.index) in spent:
+        if self._spent_in(outpoint) is not None:
             return None
         for height, (_, _, transactions) in enumerate(self.blocks):
             for each in transactions:
@@ -155,6 +154,23 @@ class FakeBitcoinNode:
                     return ConfirmedOutput(
                         value=Sats(output.nValue), script=bytes(output.scriptPubKey), height=height
                     )
+        return None
+
+    async def anchor_spent_at_finality(
+        self, outpoint: Outpoint, *, depth: int, since_height: int = 0
+    ) -> bool:
+        self._require_up()
+        height = self._spent_in(outpoint)
+        return height is not None and len(self.blocks) - height >= depth
+
+    def _spent_in(self, outpoint: Outpoint) -> int | None:
+        for height, (_, _, transactions) in enumerate(self.blocks):
+            for each in transactions:
+                if any(
+                    (b2lx(txin.prevout.hash), txin.prevout.n) == (outpoint.txid, outpoint.index)
+                    for txin in each.vin
+                ):
+                    return height
         return None
 
 
@@ -170,6 +186,8 @@ class FakeEthereumNode:
 
     now: Callable[[], Seconds]
     chain: int = 31_337
+    expected_chain: int = 31_337
+    balances: dict[EthereumAddress, Wei] = field(default_factory=dict)
     salt: int = 0
     down: bool = False
     finality_depth: int = 2
@@ -192,29 +210,43 @@ class FakeEthereumNode:
 
     def _require_up(self) -> None:
         if self.down:
-            raise NodeUnavailable("down")
+            raise EthereumNodeUnavailable("down")
 
-    async def chain_id(self) -> int:
+    async def check(self) -> None:
         self._require_up()
-        return self.chain
+        if self.chain != self.expected_chain:
+            raise NodeUnfit(f"chain {self.chain}")
 
-    async def tip(self) -> Tip:
+    async def tip(self) -> EthereumBlock:
         self._require_up()
-        block_hash, time, _ = self.blocks[-1]
-        point = Point(height=len(self.blocks) - 1, block_hash=block_hash)
-        return Tip(point=point, time=time, median_time_past=time)
+        return self._block(len(self.blocks) - 1)
 
-    async def block_hash(self, height: int) -> BlockHash | None:
+    async def finalised(self) -> EthereumBlock:
         self._require_up()
-        return self.blocks[height][0] if height < len(self.blocks) else None
+        return self._block(self._final_height)
 
-    async def nonce(self, address: EthereumAddress) -> int:
+    async def blocks_since(self, height: int) -> int:
+        return max(0, len(self.blocks) - 1 - height)
+
+    async def next_nonce(self, address: EthereumAddress) -> int:
         self._require_up()
         return self.blocks[-1][2].get(address, 0)
 
-    async def finalised_nonce(self, address: EthereumAddress) -> int:
+    async def balance(self, address: EthereumAddress) -> Wei:
         self._require_up()
-        return self.blocks[max(0, len(self.blocks) - 1 - self.finality_depth)][2].get(address, 0)
+        return self.balances.get(address, Wei(0))
+
+    async def anchor_spent_at_finality(self, address: EthereumAddress, *, nonce: int) -> bool:
+        self._require_up()
+        return self.blocks[self._final_height][2].get(address, 0) > nonce
+
+    @property
+    def _final_height(self) -> int:
+        return max(0, len(self.blocks) - 1 - self.finality_depth)
+
+    def _block(self, height: int) -> EthereumBlock:
+        block_hash, time, _ = self.blocks[height]
+        return EthereumBlock(height=height, block_hash=block_hash, time=time)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Which test shows which refusal. `test_refusals.py` holds marks, tags and the table of README.md in bijection."""
+"""Which test shows which refusal. `test_tags.py` holds marks, tags and README.md's table in bijection."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from signers.bitcoin.coins import Coin
-from signers.journal import Journal, PolicyPinned, document
+from signers.journal import AllowlistEntrySeen, Journal, PolicyPinned, document
 from signers.keys.single_holder import SingleHolder
 from signers.rules.announce import Announcement, announce
 from signers.rules.bitcoin_chain import BitcoinChain
@@ -23,11 +23,11 @@ from signers.rules.onboarding import HeldElsewhere, cosign_account, create_accou
 from signers.rules.reconciliation import Reconciliation
 from signers.rules.sign import SigningRequest
 from signers.rules.signer import Clockwork, Signer
-from signers.statements.amounts import Asset
+from signers.statements.amounts import Asset, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Seconds
 from signers.statements.intent import Intent
-from tests.factories import BTC, DAY, World, build_world
+from tests.factories import BTC, DAY, ETH, World, build_world
 from tests.signers.fakes import (
     FakeBitcoinNode,
     FakeEthereumNode,
@@ -68,7 +68,12 @@ class Stage:
             folder=folder,
             clock=clock,
             bitcoin=FakeBitcoinNode(now=lambda: clock[0]),
-            ethereum=FakeEthereumNode(now=lambda: clock[0], chain=world.network.chain_id),
+            ethereum=FakeEthereumNode(
+                now=lambda: clock[0],
+                chain=world.network.chain_id,
+                expected_chain=world.network.chain_id,
+                balances={world.account.ethereum.address: Wei(ETH)},
+            ),
             wires=FakePeers(),
             coins=[],
             keys=[WorldKeys({"BTC": each.bitcoin_key, "ETH": each.ethereum_key}) for each in world.signers],
@@ -168,8 +173,6 @@ class Stage:
         for signer in self.signers:
             for asset in Asset:
                 envelope = self.world.allowlist_envelope(asset)
-                from signers.journal import AllowlistEntrySeen
-
                 entry = self.world.allowlist_entry(asset)
                 signer.journal.append(
                     AllowlistEntrySeen(
