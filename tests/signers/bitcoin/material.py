@@ -103,7 +103,10 @@ def make(name: str = "client-one", network: Network = Network.REGTEST) -> Materi
     holder = Key.named(f"{name} eth")
 
     def proof(key: Key, signer: SignerId, asset: Asset) -> EcdsaSignature:
-        return key.compact(possession_challenge(network=network, account=account, signer=signer, asset=asset))
+        challenge = possession_challenge(
+            network=network, account=account, signer=signer, asset=asset, public_key=key.public
+        )
+        return key.compact(challenge)
 
     terms = tuple(
         BitcoinCosigner(signer=signer, public_key=key.public, proof=proof(key, signer, Asset.BTC))

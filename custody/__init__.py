@@ -1,0 +1,1 @@
+"""Custody: the service, its clients and its tools."""
