@@ -1,1 +1,1 @@
-"""What custody needs of the outside world, as protocols. Adapters implement them; `custody.main` wires them."""
+"""What custody needs of the outside world, as protocols. Adapters implement them, `custody.main` wires."""

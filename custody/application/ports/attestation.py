@@ -1,4 +1,4 @@
-"""What signs in custody's own name: a key out of custody's reach, for reports and nothing that moves coins."""
+"""What signs in custody's own name: a key it cannot read, for reports and nothing that moves coins."""
 
 from typing import Protocol
 

@@ -1,37 +1,29 @@
 """What custody asks of the two chains, and what they answer.
 
-Every answer of these ports was checked by the adapter as far as it can be: a block's transactions against its own
-hash, an Ethereum balance against the state root of a header whose hash was recomputed, and each against as many
-independent nodes as the deployment asks for. Callers still treat a chain as something that can change its mind:
-every value names the block it was read at.
+Every answer of these ports was checked by the adapter as far as it can be: a block's transactions against
+its own hash, an Ethereum balance against the state root of a header whose hash was recomputed, and each
+against as many independent nodes as the deployment asks for. Callers still treat a chain as something that
+can change its mind: every value names the block it was read at.
 """
 # ruff: noqa: N818 - the conditions are named by what happened, as the domain's refusals are
 
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from re import ASCII
-from re import compile as pattern_of
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from signers.statements.amounts import Sats, Wei
-from signers.statements.identifiers import BlockHash, EthereumAddress, ScriptPubKey, Text, TxId
+from signers.statements.identifiers import BlockHash, EthereumAddress, ScriptPubKey, TxId
 
 OUTPUT_INDEX_MAX = 2**32 - 2
 
 
-class EthereumTxHash(Text):
-    """An Ethereum transaction hash, 32 bytes in lower-case hexadecimal without 0x."""
-
-    pattern: ClassVar = pattern_of(r"[0-9a-f]{64}", ASCII)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlockRef:
+class BlockHeader:
     """One block of either chain, and what it stands on."""
 
     height: int
-    hash: BlockHash
+    block_hash: BlockHash
     parent: BlockHash
     """Zeroes for the genesis block."""
 
@@ -74,7 +66,7 @@ class Spend:
 class BlockActivity:
     """What one Bitcoin block did at the watched scripts, in the block's order."""
 
-    block: BlockRef
+    block: BlockHeader
     arrivals: tuple[Arrival, ...]
     spends: tuple[Spend, ...]
 
@@ -96,10 +88,8 @@ class BitcoinWatch:
 class Confirmed:
     """A Bitcoin transaction stands in a block of the active chain."""
 
-    block: BlockHash
     height: int
-    confirmations: int
-    """At least 1: its own block counts."""
+    block_hash: BlockHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +132,7 @@ class UnspentSet:
     """All unspent outputs at some scripts, as of one block."""
 
     height: int
-    block: BlockHash
+    block_hash: BlockHash
     outputs: tuple[UnspentOutput, ...]
 
 
@@ -153,11 +143,11 @@ class BitcoinChain(Protocol):
     answer differently.
     """
 
-    async def tip(self) -> BlockRef:
+    async def tip(self) -> BlockHeader:
         """The highest block the nodes agree on."""
         ...
 
-    async def block_at(self, height: int) -> BlockRef:
+    async def block_at(self, height: int) -> BlockHeader:
         """The block of the active chain at `height`.
 
         Raises:
@@ -165,7 +155,7 @@ class BitcoinChain(Protocol):
         """
         ...
 
-    async def activity(self, block: BlockRef, watch: BitcoinWatch) -> BlockActivity:
+    async def activity(self, block: BlockHeader, watch: BitcoinWatch) -> BlockActivity:
         """What `block` did at the watched scripts. Its bytes are checked against its hash.
 
         Raises:
@@ -188,7 +178,7 @@ class BitcoinChain(Protocol):
         ...
 
     async def place(self, txid: TxId) -> TransactionPlace:
-        """Where a transaction that we broadcast or watch stands: needs a wallet-less lookup (`-txindex`)."""
+        """Where a transaction stands. Needs nodes with `txindex=1` once it has confirmed."""
         ...
 
     async def broadcast(self, raw: bytes) -> TxId:
@@ -213,7 +203,7 @@ class AccountState:
     """An externally owned account at one block, proven against that block's state root (EIP-1186)."""
 
     address: EthereumAddress
-    block: BlockRef
+    block: BlockHeader
     balance: Wei
     nonce: int
     """How many transactions it has sent."""
@@ -232,8 +222,9 @@ class FeeQuote:
 class Executed:
     """An Ethereum transaction stands in a block of the canonical chain."""
 
-    hash: EthereumTxHash
-    block: BlockRef
+    tx_hash: TxId
+    """Of the Ethereum transaction: 32 bytes in hexadecimal without 0x, as a Bitcoin id is written."""
+    block: BlockHeader
     succeeded: bool
     """False: nothing arrived, and the fee was paid."""
     fee: Wei
@@ -243,15 +234,15 @@ class Executed:
 class EthereumChain(Protocol):
     """The Ethereum chain as custody's own nodes agree on it. Raises as `BitcoinChain`."""
 
-    async def head(self) -> BlockRef:
+    async def head(self) -> BlockHeader:
         """The highest block the nodes agree on. It can still be reorganised."""
         ...
 
-    async def finalised(self) -> BlockRef:
+    async def finalised(self) -> BlockHeader:
         """The highest finalised block the nodes agree on."""
         ...
 
-    async def block_at(self, height: int) -> BlockRef:
+    async def block_at(self, height: int) -> BlockHeader:
         """The canonical block at `height`.
 
         Raises:
@@ -259,7 +250,7 @@ class EthereumChain(Protocol):
         """
         ...
 
-    async def account_at(self, address: EthereumAddress, block: BlockRef) -> AccountState:
+    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> AccountState:
         """Balance and nonce after `block`, proven against its state root.
 
         Raises:
@@ -269,10 +260,10 @@ class EthereumChain(Protocol):
         ...
 
     async def fee_quote(self) -> FeeQuote:
-        """The fees a transaction needs now: the highest of the nodes' words."""
+        """The fees a transaction needs now: the median of the nodes' words."""
         ...
 
-    async def broadcast(self, raw: bytes) -> EthereumTxHash:
+    async def broadcast(self, raw: bytes) -> TxId:
         """Hand a signed transaction to every node. One that is already known or executed is a success.
 
         Raises:
@@ -280,7 +271,7 @@ class EthereumChain(Protocol):
         """
         ...
 
-    async def executed(self, tx_hash: EthereumTxHash) -> Executed | None:
+    async def executed(self, tx_hash: TxId) -> Executed | None:
         """What became of a transaction; `None` while it is in no block."""
         ...
 
