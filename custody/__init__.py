@@ -1,1 +1,1 @@
-"""Custody: watches the chains, keeps the ledger, serves the parties. Trusted by nobody for a theft."""
+"""Custody: watches, values and moves pledged coins, and is trusted with none of them."""

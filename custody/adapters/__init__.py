@@ -1,1 +1,1 @@
-"""The outside world: each module speaks one other system's language and implements one of the ports."""
+"""What the ports of `custody.application` are made of outside: databases, nodes, signers, Vault."""

@@ -1,1 +1,1 @@
-"""What custody needs of the outside world, as protocols. Adapters implement them, `custody.main` wires."""
+"""What the use cases and workers need from outside, as protocols."""
