@@ -30,13 +30,14 @@ from custody.application.ports.chains import (
     FeeRate,
     InMempool,
     NotSeen,
-    Outpoint,
     TransactionNotFound,
     TransactionPlace,
     UnspentOutput,
     UnspentSet,
     WrongNetwork,
 )
+from custody.domain.chain_view import BlockRef
+from custody.domain.deposit import Outpoint
 from signers.statements.amounts import Sats
 from signers.statements.identifiers import BlockHash, ScriptPubKey, TxId
 from signers.statements.network import Network
@@ -185,7 +186,7 @@ class BitcoinNode:
             current = await self.block_at(block.height)
         except BlockNotFound:
             return NotSeen()
-        return Confirmed(height=block.height, block_hash=found) if current == block else NotSeen()
+        return Confirmed(block=block.ref) if current == block else NotSeen()
 
     async def broadcast(self, raw: bytes, txid: TxId) -> None:
         """Hand in a transaction; success if it is in the mempool or the chain afterwards, whoever brought it.
@@ -271,8 +272,7 @@ def _unspent(result: dict[str, Json], scripts: frozenset[ScriptPubKey]) -> Unspe
     if any(output.script not in scripts for output in outputs):
         raise ValueError("an output at a script that was not asked for")
     return UnspentSet(
-        height=as_int(result["height"]),
-        block_hash=BlockHash(as_str(result["bestblock"])),
+        block=BlockRef(as_int(result["height"]), BlockHash(as_str(result["bestblock"]))),
         outputs=tuple(sorted(outputs, key=lambda output: output.outpoint)),
     )
 

@@ -108,7 +108,7 @@ class BitcoinNodes:
         for found in answers.values:
             if answers.values.count(found) >= self._needed:
                 return found
-        if len({found.block_hash for found in answers.values}) > 1:
+        if len({found.block for found in answers.values}) > 1:
             raise ChainUnavailable(
                 answered=0, needed=self._needed, causes=["the nodes scanned at different blocks"]
             )

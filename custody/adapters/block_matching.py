@@ -18,9 +18,9 @@ from custody.application.ports.chains import (
     BlockActivity,
     BlockHeader,
     ChainDataInvalid,
-    Outpoint,
     Spend,
 )
+from custody.domain.deposit import Outpoint
 from signers.statements.amounts import Sats
 from signers.statements.identifiers import BlockHash, ScriptPubKey, TxId
 
@@ -225,7 +225,7 @@ class _Walk:
                 raise ChainDataInvalid("an output of more than can exist") from error
             self.arrivals.append(
                 Arrival(
-                    outpoint=Outpoint(txid=_txid(wire), index=index),
+                    outpoint=Outpoint(_txid(wire), index),
                     script=ScriptPubKey(script.hex()),
                     amount=arrived,
                 )

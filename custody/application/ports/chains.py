@@ -12,10 +12,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
+from custody.domain.chain_view import BlockRef
+from custody.domain.deposit import Outpoint
 from signers.statements.amounts import Sats, Wei
 from signers.statements.identifiers import BlockHash, EthereumAddress, ScriptPubKey, TxId
-
-OUTPUT_INDEX_MAX = 2**32 - 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,22 +27,15 @@ class BlockHeader:
     parent: BlockHash
     """Zeroes for the genesis block."""
 
-
-@dataclass(frozen=True, slots=True, order=True, kw_only=True)
-class Outpoint:
-    """One output of one Bitcoin transaction."""
-
-    txid: TxId
-    index: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.index <= OUTPUT_INDEX_MAX:
-            raise ValueError(f"output index {self.index} is outside 0..{OUTPUT_INDEX_MAX}")
-
     @property
-    def wire(self) -> bytes:
-        """36 bytes as transactions carry it: txid byte-reversed, index little-endian."""
-        return self.txid.raw[::-1] + self.index.to_bytes(4, "little")
+    def ref(self) -> BlockRef:
+        """The block as it is recorded."""
+        return BlockRef(self.height, self.block_hash)
+
+
+def outpoint_wire(outpoint: Outpoint) -> bytes:
+    """An outpoint as inputs carry it: txid byte-reversed, then the index as four little-endian bytes."""
+    return outpoint.txid.raw[::-1] + outpoint.index.to_bytes(4, "little")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +74,14 @@ class BitcoinWatch:
     scripts: AbstractSet[bytes]
     """Output scripts, raw."""
     outpoints: AbstractSet[bytes]
-    """Unspent outputs at those scripts, as `Outpoint.wire`."""
+    """Unspent outputs at those scripts, 36 bytes as inputs carry them (`outpoint_wire`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """A Bitcoin transaction stands in a block of the active chain."""
 
-    height: int
-    block_hash: BlockHash
+    block: BlockRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +123,7 @@ class UnspentOutput:
 class UnspentSet:
     """All unspent outputs at some scripts, as of one block."""
 
-    height: int
-    block_hash: BlockHash
+    block: BlockRef
     outputs: tuple[UnspentOutput, ...]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from custody.domain.account import OwnershipProof
+from custody.domain.outflow import PartialSignatures
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, SignerId
@@ -29,32 +31,12 @@ class HeldBy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnershipPart:
-    """One signer's part of the proof of ownership of an account's addresses."""
-
-    signer: SignerId
-    bitcoin: bytes
-    """ECDSA over the input of the BIP-322 `to_sign`: DER, low S, then SIGHASH_ALL."""
-    ethereum: bytes | None
-    """EIP-191, r ‖ s ‖ v, 65 bytes, of the holder; `None` of the others."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PreviousOutput:
     """An output to spend, with the whole transaction that made it: a bare amount could lie about the fee."""
 
     transaction: bytes
     """Serialised with witness."""
     index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartialSignatures:
-    """What one signer signed of a Bitcoin attempt: one signature per input in the transaction's order."""
-
-    signer: SignerId
-    signatures: tuple[bytes, ...]
-    """DER, low S, then SIGHASH_ALL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +85,8 @@ class Signers(Protocol):
 
     async def prove_ownership(
         self, signer: SignerId, *, account: AccountId, account_digest: Digest
-    ) -> OwnershipPart:
-        """That signer's part of the ownership proofs."""
+    ) -> OwnershipProof:
+        """That signer's part of the ownership proofs, not yet verified."""
         ...
 
     async def announce(
