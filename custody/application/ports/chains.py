@@ -205,7 +205,7 @@ class FeeQuote:
     """What a transfer costs now (EIP-1559)."""
 
     base_fee_per_gas_wei: int
-    """Of the next block at most; it moves by up to an eighth per block."""
+    """Of the next block; it moves by at most an eighth per block."""
     priority_fee_per_gas_wei: int
 
 
@@ -230,7 +230,11 @@ class EthereumChain(Protocol):
         ...
 
     async def finalised(self) -> BlockHeader:
-        """The highest finalised block the nodes agree on."""
+        """The highest finalised block the nodes agree on.
+
+        Raises:
+            BlockNotFound: nothing is final yet.
+        """
         ...
 
     async def block_at(self, height: int) -> BlockHeader:
