@@ -56,11 +56,6 @@ class Answers(Generic[N, T]):
         """The answers alone."""
         return tuple(value for _, value in self.given)
 
-    def without_none(self: "Answers[N, T | None]") -> "Answers[N, T]":
-        """Those that are something."""
-        given = tuple((node, value) for node, value in self.given if value is not None)
-        return Answers(given, self.faults)
-
     def require(self, needed: int) -> None:
         """Raise `ChainUnavailable` where fewer than `needed` answered."""
         if len(self.given) < needed:

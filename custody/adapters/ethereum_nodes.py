@@ -46,7 +46,7 @@ class EthereumNodes:
         """As the port says."""
         tops = await ask(self._nodes, _finalised_or_none)
         tops.require(self._needed)
-        known: Answers[EthereumNode, BlockHeader] = tops.without_none()
+        known = Answers(tuple((node, top) for node, top in tops.given if top is not None), tops.faults)
         if len(known.given) < self._needed:
             raise BlockNotFound("nothing is final yet")
         return await highest_agreed(self._nodes, needed=self._needed, tops=known)

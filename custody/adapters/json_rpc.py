@@ -55,8 +55,9 @@ class Endpoint:
     """For people: logs and errors carry it, never the URL, which may hold a token."""
     url: str
     """http:// or https://, host, port and path; no user part."""
-    credentials_file: Path | None = None
-    """`user:password` for HTTP basic authentication, such as bitcoind's `.cookie`. Read when connecting."""
+    user: str | None = None
+    secret_file: Path | None = None
+    """The user's password; without a user `user:password`, such as bitcoind's `.cookie`. Read when connecting."""
     timeout_seconds: float = 20.0
 
     def __post_init__(self) -> None:
@@ -164,9 +165,11 @@ class JsonRpc:
 
     def _headers(self, *, fresh: bool) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
-        if self.endpoint.credentials_file is not None:
+        if self.endpoint.secret_file is not None:
             if fresh or not hasattr(self._local, "authorization"):
-                pair = self.endpoint.credentials_file.read_bytes().strip()
+                secret = self.endpoint.secret_file.read_bytes().strip()
+                user = self.endpoint.user
+                pair = secret if user is None else f"{user}:".encode() + secret
                 self._local.authorization = f"Basic {b64encode(pair).decode()}"
             headers["Authorization"] = self._local.authorization
         return headers
