@@ -57,7 +57,7 @@ class Endpoint:
     """http:// or https://, host, port and path; no user part."""
     user: str | None = None
     secret_file: Path | None = None
-    """The user's password; without a user `user:password`, such as bitcoind's `.cookie`. Read when connecting."""
+    """The user's password; without a user `user:password`, as bitcoind's `.cookie`. Read on connecting."""
     timeout_seconds: float = 20.0
 
     def __post_init__(self) -> None:
