@@ -31,14 +31,23 @@ EthereumCustody = Literal["single-holder"]
 """How the ETH key is held. `single-holder`: one signer alone could sign. Said plainly wherever it matters."""
 
 
-def possession_challenge(*, network: Network, account: AccountId, signer: SignerId, asset: Asset) -> bytes:
+def possession_challenge(
+    *, network: Network, account: AccountId, signer: SignerId, asset: Asset, public_key: CompressedKey
+) -> bytes:
     """The 32 bytes a fresh account key signs to prove that its signer holds it.
 
     SHA-256 of the PAE of a payload of its own type. A transaction's hash is a double SHA-256 or a Keccak of
-    something else, so this signature can never serve as one.
+    something else, so this signature can never serve as one. The key itself is part of the challenge: else
+    anyone recovers, from an arbitrary r and s (SEC 1, 4.1.6), a key that they verify under and nobody holds.
     """
     payload = canonical.encode(
-        {"account": account, "asset": asset.value, "network": network.value, "signer": signer}
+        {
+            "account": account,
+            "asset": asset.value,
+            "network": network.value,
+            "public_key": public_key,
+            "signer": signer,
+        }
     )
     return hashlib.sha256(pae(POSSESSION_TYPE, payload)).digest()
 
@@ -67,7 +76,11 @@ class AccountKey(Statement):
 
     def __post_init__(self) -> None:
         challenge = possession_challenge(
-            network=self.network, account=self.account, signer=self.signer, asset=self.asset
+            network=self.network,
+            account=self.account,
+            signer=self.signer,
+            asset=self.asset,
+            public_key=self.public_key,
         )
         if not proves_possession(self.public_key, self.proof, challenge):
             raise ValueError("proof of possession does not verify")
@@ -160,7 +173,7 @@ class Account(Statement):
             raise ValueError("every key of an account is its own")
         for signer, asset, key, proof in self._possessions():
             challenge = possession_challenge(
-                network=self.network, account=self.account, signer=signer, asset=asset
+                network=self.network, account=self.account, signer=signer, asset=asset, public_key=key
             )
             if not proves_possession(key, proof, challenge):
                 raise ValueError(f"{signer} has not proven possession of its {asset} key")

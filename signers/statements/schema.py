@@ -22,6 +22,9 @@ ITEMS_MAX = 256
 
 T = TypeVar("T")
 
+_UNIONS = (types.UnionType, typing.Union)
+"""`X | None` is the second where X is a `NewType` or a `Literal`, until Python 3.14 makes them one."""
+
 
 class Mismatch(ValueError):  # noqa: N818 - it says what it is
     """A JSON value does not have the shape of its type; `args[0]` says where and why."""
@@ -77,7 +80,7 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 
 def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one line for each kind of type
     hint = getattr(hint, "__supertype__", hint)
-    if isinstance(hint, types.UnionType):
+    if get_origin(hint) in _UNIONS:
         return _read_union(get_args(hint), value, at=at)
     if get_origin(hint) is tuple:
         return _read_array(get_args(hint)[0], value, at=at)
@@ -89,6 +92,8 @@ def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one 
         return from_json(cast("type[object]", hint), value, at=at)
     if hint is int:
         return _read_integer(value, at=at)
+    if hint is bool:
+        return _read_boolean(value, at=at)
     return _read_text(hint, value, at=at)
 
 
@@ -130,6 +135,12 @@ def _read_amount(value: JSON, *, at: str) -> Amount:
 def _read_integer(value: JSON, *, at: str) -> int:
     if type(value) is not int or value < 0:
         raise Mismatch(f"{at}: an integer of zero or more is expected")
+    return value
+
+
+def _read_boolean(value: JSON, *, at: str) -> bool:
+    if not isinstance(value, bool):
+        raise Mismatch(f"{at}: true or false is expected")
     return value
 
 
