@@ -9,7 +9,6 @@ BIP-66, BIP-146).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
@@ -27,46 +26,22 @@ from bitcoin.core.serialize import SerializationError
 from coincurve.ecdsa import cdata_to_der, der_to_cdata, serialize_compact
 from pbk.script import PrecomputedTransactionData
 
+from custody.application.ports.verification import BitcoinPayout, SignedTransaction, TransactionInvalid
 from custody.domain.deposit import Coin, Outpoint
 from custody.domain.outflow import PartialSignatures
 from signers.statements import multisig
 from signers.statements.account import Account
 from signers.statements.allowlist import BitcoinDestination
-from signers.statements.amounts import Sats
 from signers.statements.identifiers import SignerId, TxId
-from signers.statements.intent import Intent
 
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 """Half of secp256k1's order: S is not above it."""
 _VERSION: Final = 2
 
 
-class TransactionInvalid(Exception):  # noqa: N818 - named by what it is, as the ports' conditions are
-    """A signer's transaction is not the attempt on record, or its signatures do not spend the coins."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payout:
-    """What the transaction must be: everything of it but the signatures."""
-
-    account: Account
-    intent: Intent
-    coins: tuple[Coin, ...]
-    """Exactly these are spent."""
-    fee: Sats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedPayout:
-    """A complete transaction that Bitcoin Core's interpreter accepts."""
-
-    raw: bytes
-    txid: TxId
-    signers: tuple[SignerId, SignerId]
-    """Whose signatures it carries."""
-
-
-def assemble(*, payout: Payout, unsigned: bytes, partials: Sequence[PartialSignatures]) -> SignedPayout:
+def assemble(
+    *, payout: BitcoinPayout, unsigned: bytes, partials: Sequence[PartialSignatures]
+) -> SignedTransaction:
     """The transaction with the signatures of the first pair of signers that verifies.
 
     Every pair is tried: a signer that answers rubbish must not stop the two that answer well.
@@ -107,7 +82,7 @@ def _outpoint(prevout: COutPoint) -> Outpoint:
     return Outpoint(TxId(prevout.hash[::-1].hex()), prevout.n)
 
 
-def _coins_spent(transaction: CTransaction, payout: Payout) -> tuple[Coin, ...]:
+def _coins_spent(transaction: CTransaction, payout: BitcoinPayout) -> tuple[Coin, ...]:
     """The attempt's coins in the order of the inputs: each once, none else."""
     by_outpoint = {coin.outpoint: coin for coin in payout.coins}
     spent = [_outpoint(each.prevout) for each in transaction.vin]
@@ -118,7 +93,7 @@ def _coins_spent(transaction: CTransaction, payout: Payout) -> tuple[Coin, ...]:
     return tuple(by_outpoint[outpoint] for outpoint in spent)
 
 
-def _check_outputs(transaction: CTransaction, payout: Payout, coins: Sequence[Coin]) -> None:
+def _check_outputs(transaction: CTransaction, payout: BitcoinPayout, coins: Sequence[Coin]) -> None:
     """One payout, and the rest back to the account at exactly the fee on record."""
     destination = payout.intent.destination
     if not isinstance(destination, BitcoinDestination):
@@ -139,7 +114,7 @@ def _assemble_pair(
     account: Account,
     coins: Sequence[Coin],
     pair: tuple[PartialSignatures, PartialSignatures],
-) -> SignedPayout:
+) -> SignedTransaction:
     first, second = sorted(pair, key=lambda partial: _key_of(account, partial.signer))
     if first.signer == second.signer or any(len(each.signatures) != len(coins) for each in pair):
         raise TransactionInvalid("not one signature for each input of two signers")
@@ -157,8 +132,8 @@ def _assemble_pair(
     )
     raw = signed.serialize()
     verify_spends(raw, [CTxOut(coin.amount.units, account.bitcoin.script_pubkey.raw) for coin in coins])
-    return SignedPayout(
-        raw=raw, txid=TxId(transaction.GetTxid()[::-1].hex()), signers=(first.signer, second.signer)
+    return SignedTransaction(
+        raw=raw, transaction_id=TxId(transaction.GetTxid()[::-1].hex()), signers=(first.signer, second.signer)
     )
 
 

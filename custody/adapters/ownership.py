@@ -22,6 +22,7 @@ from eth_account.messages import encode_defunct
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
+from custody.application.ports.verification import OwnershipUnproven
 from custody.domain.account import OwnershipProof
 from signers.statements import multisig
 from signers.statements.account import Account
@@ -29,10 +30,6 @@ from signers.statements.identifiers import SignerId
 
 _ENGINES: Final = ("btclib", "kernel")
 _PROOF_CHARACTERS_MAX: Final = 4096
-
-
-class OwnershipUnproven(Exception):  # noqa: N818 - named by what it is, as the ports' conditions are
-    """A pair of signers, or the Ethereum holder, has not shown that it can spend from the account."""
 
 
 def bitcoin_message(account: Account) -> str:
