@@ -140,7 +140,7 @@ class Scope(StrEnum):
 
 
 class Snapshot(Protocol):
-    """One consistent view. Listings rise by their key, start after a given one, and are bounded by `limit`."""
+    """One consistent view. Listings rise by key, start after a given one, and hold at most `limit` rows."""
 
     def policy(self) -> SignedPolicy | None:
         """The policy in force; `None` before one was pinned."""
