@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signers.statements.amounts import Amount, Asset, Sats, Wei, amount_of, parse_units
+from tests.unit.statements.examples import examples
 
 KINDS = [Sats, Wei]
 
@@ -69,6 +70,7 @@ def test_nothing_else_is_done_with_money(operate: Callable[[Any, Any], Any]) -> 
 
 
 @given(one=st.integers(0, Sats.maximum), other=st.integers(0, Sats.maximum))
+@examples(100)
 def test_sums_and_differences_are_exact_or_refused(one: int, other: int) -> None:
     if one + other <= Sats.maximum:
         assert (Sats(one) + Sats(other)).units == one + other
@@ -106,6 +108,7 @@ def test_an_amount_is_of_the_asset_that_data_names() -> None:
 
 
 @given(units=st.integers(0, 10**38 - 1))
+@examples(100)
 def test_units_are_read_as_written(units: int) -> None:
     assert parse_units(str(units)) == units
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signers.statements import canonical
@@ -14,6 +14,7 @@ from signers.statements.canonical import INTEGER_MAX, PAYLOAD_BYTES_MAX
 from signers.statements.refusals import Refusal, Tag
 from tests.factories import World
 from tests.unit.statements import second_encoder
+from tests.unit.statements.examples import examples
 from tests.unit.statements.refusing import refused
 
 MALFORMED = Tag.STATEMENT_MALFORMED
@@ -51,7 +52,7 @@ def test_rfc_8785_vectors(encoder: Callable[[Any], bytes]) -> None:
 
 
 @given(value=json_values)
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_both_encoders_agree_on_any_json(value: Any) -> None:
     payload = canonical.encode(value)
     assert payload == second_encoder.jcs(value).encode()
@@ -60,7 +61,7 @@ def test_both_encoders_agree_on_any_json(value: Any) -> None:
 
 
 @given(payload=st.binary(max_size=60) | st.text(st.characters(codec="ascii"), max_size=60).map(str.encode))
-@settings(deadline=None, max_examples=500)
+@examples(500)
 def test_whatever_is_read_is_its_own_canonical_form(payload: bytes) -> None:
     try:
         value = canonical.parse(payload)

@@ -7,7 +7,7 @@ import pkgutil
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import signers.statements
@@ -16,12 +16,12 @@ from signers.statements.refusals import Refusal, Tag
 from signers.statements.statement import Statement
 from tests.factories import World, build_world
 from tests.unit.statements import second_encoder
+from tests.unit.statements.examples import examples
 from tests.unit.statements.refusing import refused
 from tests.unit.statements.samples import samples
 from tests.unit.statements.strategies import any_statement, statements
 
 TYPES = sorted(statements, key=lambda cls: cls.__name__)
-relaxed = settings(deadline=None, max_examples=60)
 
 
 def all_statement_types() -> set[type[Statement]]:
@@ -42,7 +42,7 @@ def test_every_type_has_its_own_payload_type() -> None:
 
 @pytest.mark.parametrize("cls", TYPES)
 @given(data=st.data())
-@relaxed
+@examples(60)
 def test_both_encoders_agree_and_parsing_gives_back_the_statement(
     cls: type[Statement], data: st.DataObject
 ) -> None:
@@ -58,13 +58,13 @@ def test_both_encoders_agree_and_parsing_gives_back_the_statement(
 
 
 @given(statement=any_statement)
-@relaxed
+@examples(60)
 def test_a_payload_is_what_any_json_reader_reads(statement: Statement) -> None:
     assert json.loads(statement.payload()) == second_encoder.document(statement)
 
 
 @given(statement=any_statement)
-@relaxed
+@examples(60)
 def test_a_statement_survives_a_process_boundary(statement: Statement) -> None:
     # The opposite direction, pickles of others, is never read.
     again = pickle.loads(pickle.dumps(statement))
@@ -74,7 +74,7 @@ def test_a_statement_survives_a_process_boundary(statement: Statement) -> None:
 
 
 @given(statement=any_statement, data=st.data())
-@settings(deadline=None, max_examples=250)
+@examples(250)
 def test_a_changed_byte_is_refused_or_another_statement(statement: Statement, data: st.DataObject) -> None:
     payload = bytearray(statement.payload())
     position = data.draw(st.integers(0, len(payload) - 1))
@@ -83,7 +83,7 @@ def test_a_changed_byte_is_refused_or_another_statement(statement: Statement, da
 
 
 @given(statement=any_statement, data=st.data())
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_an_inserted_or_removed_byte_is_refused_or_another_statement(
     statement: Statement, data: st.DataObject
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signers.statements.amounts import Asset
@@ -25,6 +25,7 @@ from signers.statements.identifiers import Ed25519Key, KeyId
 from signers.statements.refusals import Refusal, Tag
 from tests.factories import World
 from tests.unit.statements import second_encoder
+from tests.unit.statements.examples import examples
 from tests.unit.statements.refusing import refused
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -63,7 +64,7 @@ def test_pae_counts_bytes_not_characters() -> None:
 
 
 @given(kind=st.text(st.characters(codec="utf-8"), max_size=40), payload=st.binary(max_size=80))
-@settings(deadline=None)
+@examples(100)
 def test_both_encodings_of_pae_agree(kind: str, payload: bytes) -> None:
     assert pae(kind, payload) == second_encoder.dsse_pae(kind, payload)
 
@@ -72,19 +73,19 @@ def test_both_encodings_of_pae_agree(kind: str, payload: bytes) -> None:
     one=st.tuples(st.text("ab 1", max_size=6), st.text("ab 1", max_size=6).map(str.encode)),
     other=st.tuples(st.text("ab 1", max_size=6), st.text("ab 1", max_size=6).map(str.encode)),
 )
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_no_two_pairs_share_a_pae(one: tuple[str, bytes], other: tuple[str, bytes]) -> None:
     assert (pae(*one) == pae(*other)) is (one == other)
 
 
 @given(envelope=envelopes)
-@settings(deadline=None)
+@examples(100)
 def test_what_travels_arrives(envelope: Envelope) -> None:
     assert Envelope.from_json(envelope.to_json()) == envelope
 
 
 @given(data=st.binary(max_size=80))
-@settings(deadline=None)
+@examples(100)
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(Refusal):
         Envelope.from_json(data)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signers.statements import identifiers
@@ -23,6 +23,7 @@ from signers.statements.identifiers import (
     Text,
     Value,
 )
+from tests.unit.statements.examples import examples
 
 P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
@@ -172,7 +173,7 @@ def test_genesis_is_no_digest_of_anything_known() -> None:
 
 
 @given(one=st.integers(0, 10**38 - 1), other=st.integers(0, 10**38 - 1))
-@settings(deadline=None)
+@examples(100)
 def test_values_compare_as_numbers(one: int, other: int) -> None:
     a, b = Value(str(one)), Value(str(other))
     assert ((a < b), (a <= b), (a > b), (a >= b), (a == b)) == (

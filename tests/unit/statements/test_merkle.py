@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signers.statements.identifiers import Digest
 from signers.statements.merkle import LEAVES_MAX, MerkleTree, includes, leaf_hash
+from tests.unit.statements.examples import examples
 
 SIZE_MAX = 33
 
@@ -168,7 +169,7 @@ def test_a_tree_has_a_bound() -> None:
 
 
 @given(leaves=st.lists(st.binary(max_size=40), min_size=1, max_size=60), data=st.data())
-@settings(deadline=None, max_examples=100)
+@examples(100)
 def test_only_what_was_put_in_is_found(leaves: list[bytes], data: st.DataObject) -> None:
     tree = MerkleTree(leaves)
     index = data.draw(st.integers(0, len(leaves) - 1))

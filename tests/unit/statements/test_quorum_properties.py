@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signers.statements.amounts import Asset
@@ -10,6 +10,7 @@ from signers.statements.envelope import Envelope, Signature, sign
 from signers.statements.quorum import Quorum, intent_quorum
 from signers.statements.refusals import Refusal
 from tests.factories import Person, World, build_world
+from tests.unit.statements.examples import examples
 
 WORLD = build_world()
 INTENT = WORLD.intent(Asset.BTC)
@@ -71,7 +72,7 @@ def entities_behind(signatures: Sequence[Signature]) -> set[str]:
 
 
 @given(signatures=st.lists(any_signature, max_size=6))
-@settings(deadline=None, max_examples=400)
+@examples(400)
 def test_fewer_entities_than_required_never_satisfy(signatures: list[Signature]) -> None:
     behind = entities_behind(signatures)
     try:
@@ -85,7 +86,7 @@ def test_fewer_entities_than_required_never_satisfy(signatures: list[Signature])
 
 
 @given(people=st.permutations(WORLD.approvers), count=st.integers(0, 3), more=st.integers(0, 3))
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_an_approval_more_never_removes_one(people: list[Person], count: int, more: int) -> None:
     maker = SIGNATURES[WORLD.pledgor.public_key, INTENT.digest]
     given_now = [SIGNATURES[person.public_key, INTENT.digest] for person in people]
@@ -97,14 +98,14 @@ def test_an_approval_more_never_removes_one(people: list[Person], count: int, mo
 
 
 @given(signatures=st.permutations([WORLD.pledgor, *WORLD.approvers]))
-@settings(deadline=None, max_examples=30)
+@examples(30)
 def test_the_order_of_signatures_means_nothing(signatures: list[Person]) -> None:
     quorum = asked(WORLD, [SIGNATURES[person.public_key, INTENT.digest] for person in signatures])
     assert quorum.approved == {person.entity for person in WORLD.approvers}
 
 
 @given(devices=st.lists(st.sampled_from([WORLD.approvers[0], WORLD.second_device]), max_size=5))
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_one_entity_is_one_however_many_keys_it_signs_with(devices: list[Person]) -> None:
     maker = SIGNATURES[WORLD.pledgor.public_key, INTENT.digest]
     try:
