@@ -11,17 +11,6 @@ from embit.transaction import SIGHASH, Transaction
 from signers.statements.identifiers import Proof, ScriptPubKey
 
 KEY = PrivateKey(b"\x11" * 32)
-
-
-def prove_p2wpkh(message: str, script: ScriptPubKey, secret: bytes) -> Proof:
-    """The simple proof of the P2WPKH script of this private key."""
-    key = PrivateKey(secret)
-    to_sign = build_to_sign(build_to_spend(message.encode(), script.raw).txid())
-    digest = to_sign.sighash_segwit(0, p2pkh(key.get_public_key()), 0)
-    signature = bytes(key.sign(digest).serialize()) + bytes([SIGHASH.ALL])
-    return Proof(encode_simple([signature, key.get_public_key().sec()]))
-
-
 SINGLE = Script(bytes([33]) + KEY.get_public_key().sec() + b"\xac")
 
 
