@@ -1,4 +1,4 @@
-"""Drive accounts from their keys to active: keys, statement, co-signatures, ownership proofs. One step per tick.
+"""Drive accounts from their keys to active: keys, statement, co-signatures, ownership proofs.
 
 Signers make keys and co-sign at most once and answer the same again; what is on record already is never
 asked twice. No address is shown or watched before every pair of signers has proven that it can spend from

@@ -80,7 +80,7 @@ class Reconciler:
         self._done_at: Seconds | None = None
 
     async def tick(self) -> bool:
-        """Compare everything once per interval. A block that came in between is no finding: it is tried again.
+        """Compare everything once per interval. A block that came in between is no finding.
 
         Raises:
             ChainError: the nodes gave no usable answer.
@@ -91,10 +91,13 @@ class Reconciler:
         ledger = await self._store.read(_ledger)
         differing = await self._bitcoin_differences(ledger) | await self._ethereum_differences(ledger)
         for account in sorted(differing):
-            command = accounts.HaltAccount(account=account, halt=Halt.RECONCILIATION)
-            await self._store.execute(lambda uow, halt=command: accounts.halt(uow, halt, now=now))
+            await self._halt(account, now)
         self._done_at = now
         return bool(differing)
+
+    async def _halt(self, account: AccountId, now: Seconds) -> None:
+        command = accounts.HaltAccount(account=account, halt=Halt.RECONCILIATION)
+        await self._store.execute(lambda uow: accounts.halt(uow, command, now=now))
 
     async def _bitcoin_differences(self, ledger: _Ledger) -> set[AccountId]:
         differing = set()

@@ -1,4 +1,4 @@
-"""Publish collateral reports: value all accounts when something changed, sign the batch's root once, record it.
+"""Publish collateral reports: value all accounts when something changed, sign their root, record it.
 
 Never on a read: a reader gets the latest batch, and its age says what it is worth. Where the nodes of a chain
 disagree, its values are DISPUTED and lent against at nothing.
