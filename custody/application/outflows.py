@@ -265,6 +265,7 @@ def begin_attempt(uow: UnitOfWork, command: BeginAttempt, *, now: Seconds) -> Wi
 
     Raises:
         NotFound, StateConflict: no such withdrawal, or no attempt may begin.
+        AccountHalted: nothing flows out.
         FieldInvalid: inputs that were not set aside, without the anchor, or that do not cover amount and fee.
         PolicyForbids: the fees of all attempts together exceed the intent's cap.
     """
@@ -274,6 +275,7 @@ def begin_attempt(uow: UnitOfWork, command: BeginAttempt, *, now: Seconds) -> Wi
     if same and present.state is WithdrawalState.SIGNING:
         return present
     state = step(present.state, WithdrawalEvent.ATTEMPTED)
+    account.require_unhalted()
     _require_attempt(uow, command, present)
     attempt = Attempt(
         number=len(present.attempts) + 1, fee=command.fee, inputs=command.inputs, created_at=now

@@ -171,6 +171,8 @@ class Account(Statement):
         keys = [*self.bitcoin.keys, self.ethereum.public_key]
         if len(set(keys)) != len(keys):
             raise ValueError("every key of an account is its own")
+        if self.ethereum.holder not in {cosigner.signer for cosigner in self.bitcoin.cosigners}:
+            raise ValueError("the holder of the ETH key is one of the signers")
         for signer, asset, key, proof in self._possessions():
             challenge = possession_challenge(
                 network=self.network, account=self.account, signer=signer, asset=asset, public_key=key

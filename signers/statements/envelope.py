@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -21,6 +22,8 @@ from signers.statements.refusals import Refusal, Tag
 
 ENVELOPE_BYTES_MAX: Final = 128 * 1024
 SIGNATURES_MAX: Final = 64
+
+_PAYLOAD_TYPE: Final = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -42,11 +45,22 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A payload with the signatures collected so far."""
+    """A payload with the signatures collected so far.
+
+    Raises:
+        ValueError: a payload type that is not 1..128 printable ASCII characters (a lone surrogate has no
+            PAE), or more than `SIGNATURES_MAX` signatures.
+    """
 
     payload_type: str
     payload: bytes
     signatures: tuple[Signature, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _PAYLOAD_TYPE.fullmatch(self.payload_type):
+            raise ValueError("payloadType is 1..128 printable ASCII characters")
+        if len(self.signatures) > SIGNATURES_MAX:
+            raise ValueError(f"an envelope holds at most {SIGNATURES_MAX} signatures")
 
     @property
     def digest(self) -> Digest:
@@ -67,7 +81,11 @@ class Envelope:
         return any(s.keyid == key.key_id and verify(key, s.sig, self.message) for s in self.signatures)
 
     def with_signature(self, signature: Signature) -> Self:
-        """The same payload with one more signature; one that stands already is not added twice."""
+        """The same payload with one more signature; one that stands already is not added twice.
+
+        Raises:
+            ValueError: the envelope is full.
+        """
         if signature in self.signatures:
             return self
         return replace(self, signatures=(*self.signatures, signature))
@@ -76,7 +94,7 @@ class Envelope:
         """Gather the signatures of envelopes that carry the same payload.
 
         Raises:
-            ValueError: one of them carries another payload.
+            ValueError: one of them carries another payload, or together they are too many.
         """
         merged = self
         for other in others:
@@ -114,8 +132,8 @@ class Envelope:
             document = json.loads(data.decode("ascii"), object_pairs_hook=_object)
             fields = _fields(document, {"payload", "payloadType", "signatures"})
             signatures = fields["signatures"]
-            if not isinstance(signatures, list) or len(signatures) > SIGNATURES_MAX:
-                raise ValueError(f"signatures is an array of at most {SIGNATURES_MAX}")
+            if not isinstance(signatures, list):
+                raise TypeError("signatures is an array")
             payload_type = fields["payloadType"]
             if not isinstance(payload_type, str):
                 raise TypeError("payloadType is a string")

@@ -10,6 +10,9 @@ from typing import ClassVar, NewType, Self
 Seconds = NewType("Seconds", int)
 """Unix time, or a span of it, in whole seconds."""
 
+SECONDS_MAX: Seconds = Seconds(253_402_300_799)
+"""The end of the year 9999: later times do not exist in RFC 3339, Protobuf or Python's calendar."""
+
 
 class Text(str):
     """A string that matches its type's pattern.
@@ -136,10 +139,32 @@ class KeyId(Text):
     pattern = _hex(16)
 
 
+_ED25519_FIELD = 2**255 - 19
+_ED25519_ORDER_8_Y = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+_ED25519_WEAK_Y = frozenset(
+    {0, 1, _ED25519_FIELD - 1, _ED25519_ORDER_8_Y, _ED25519_FIELD - _ED25519_ORDER_8_Y}
+)
+"""The y of the eight points of small order, all-zero bytes among them."""
+
+
 class Ed25519Key(Text):
-    """An Ed25519 public key (RFC 8032), 32 bytes in hexadecimal."""
+    """An Ed25519 public key (RFC 8032), 32 bytes in hexadecimal.
+
+    Anyone makes signatures that verify under a key of small order, and a y at or above the field's prime is a
+    second spelling of another key. OpenSSL verifies under both, so both are refused here.
+    """
 
     pattern = _hex(32)
+
+    def __new__(cls, value: str) -> Self:
+        """Check, then hold."""
+        key = super().__new__(cls, value)
+        y = int.from_bytes(key.raw, "little") & (2**255 - 1)
+        if y >= _ED25519_FIELD or y in _ED25519_WEAK_Y:
+            raise ValueError(f"{value} is a weak or non-canonical Ed25519 key")
+        return key
 
     @property
     def key_id(self) -> KeyId:
@@ -156,6 +181,25 @@ class Value(Text):
     def units(self) -> int:
         """The integer itself."""
         return int(self)
+
+    # Text compares letter by letter, where 9 is more than 10: a median of prices would be wrong unseen.
+    def __lt__(self, other: str) -> bool:
+        return self.units < _units(other)
+
+    def __le__(self, other: str) -> bool:
+        return self.units <= _units(other)
+
+    def __gt__(self, other: str) -> bool:
+        return self.units > _units(other)
+
+    def __ge__(self, other: str) -> bool:
+        return self.units >= _units(other)
+
+
+def _units(value: str) -> int:
+    if not isinstance(value, Value):
+        raise TypeError(f"a Value compares with a Value, not with {type(value).__name__}")
+    return value.units
 
 
 class Currency(Text):

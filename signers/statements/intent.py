@@ -67,7 +67,8 @@ class Intent(Statement):
     """One payout, for ever. Signed by its maker and a quorum of approvers.
 
     Raises:
-        ValueError: nothing to pay, a fee cap of nothing, or parts that speak of different assets.
+        ValueError: nothing to pay, a fee cap of nothing, more than can exist, or parts that speak of
+            different assets.
     """
 
     TYPE: ClassVar[str] = payload_type("intent")
@@ -95,6 +96,7 @@ class Intent(Statement):
         assets = {self.amount.asset, self.fee_cap.asset, self.anchor.asset, self.destination.asset}
         if len(assets) != 1:
             raise ValueError("amount, fee_cap, anchor and destination are of one asset")
+        _ = self.amount + self.fee_cap  # what is held from the account; raises where it cannot exist
         if self.expires_at <= self.created_at:
             raise ValueError("expires_at is not after created_at")
 

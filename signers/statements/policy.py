@@ -102,7 +102,8 @@ class Policy(Statement):
     """One version of the rules. Anything it does not allow is refused.
 
     Raises:
-        Refusal: `policy-shared-key` where one public key stands under two entities.
+        Refusal: `policy-shared-key` where one public key stands under two entities, or a machine's under a
+            person's: a custody host that approves would be a quorum's member.
         ValueError: anything else that would make the rules mean less than they say.
     """
 
@@ -142,6 +143,9 @@ class Policy(Statement):
                 )
         if len({(key.public_key, key.role) for key in self.keys}) != len(self.keys):
             raise ValueError("a key stands twice under one role")
+        machines = {self.custody_attestation_key, *(signer.public_key for signer in self.signers)}
+        if len(machines) != len(self.signers) + 1 or machines & owners.keys():
+            raise Refusal(Tag.POLICY_SHARED_KEY, "a machine's key stands twice, or among people's keys")
         if not 0 < self.admin_quorum <= len(self.entities(Role.ADMIN)):
             raise ValueError("admin_quorum is not reachable by the admins' entities")
 
@@ -153,7 +157,7 @@ class Policy(Statement):
             [s.public_key for s in self.signers],
             [s.operator for s in self.signers],
             [s.cloud for s in self.signers],
-            [holder for s in self.signers for holder in set(s.vault_holders)],
+            [name for s in self.signers for name in {str(s.operator), *s.vault_holders}],
         ]
         if any(len(set(names)) != len(names) for names in reach):
             raise ValueError("an operator, cloud, Vault holder, key or name stands behind two signers")
@@ -168,6 +172,8 @@ class Policy(Statement):
             raise ValueError("limits has one entry per asset")
         if any(limit.fee_cap.asset is not limit.total.asset for limit in self.limits):
             raise ValueError("a limit speaks of one asset")
+        if any(limit.window_seconds < 1 for limit in self.limits):
+            raise ValueError("a window of no length limits nothing")
         for asset in assets:
             steps = [tier.up_to.units for tier in self.tiers if tier.up_to.asset is asset]
             if not steps or sorted(set(steps)) != steps:
@@ -185,6 +191,9 @@ class Policy(Statement):
             raise ValueError("assets has one entry per asset")
         if any(not HAIRCUT_FLOOR_BPS <= terms.haircut_bps <= 10_000 for terms in self.assets):
             raise ValueError(f"a haircut is {HAIRCUT_FLOOR_BPS}..10000 basis points")
+        depths = [(t.confirmations, t.finality_depth) for t in self.assets if t.asset is Asset.BTC]
+        if any(not 0 < confirmations <= finality for confirmations, finality in depths):
+            raise ValueError("BTC credits after at least one block, and is final no earlier")
         publishers = len(self.entities(Role.PUBLISHER))
         if not PUBLISHERS_MIN <= self.prices.publishers_min <= publishers:
             raise ValueError(f"prices need at least {PUBLISHERS_MIN} publishers of distinct entities")

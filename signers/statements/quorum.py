@@ -112,8 +112,14 @@ def intent_quorum(
     """The approvals of an intent, by the tier of its amount.
 
     Raises:
-        Refusal: as `approvals`, `policy-tier`, or `maker-missing` (no party, or it did not sign).
+        Refusal: as `approvals`, `policy-tier`, or `maker-missing` (no party, or it did not sign). Also
+            `approval-wrong-intent` where the envelope is not this intent's.
     """
+    refuse_unless(
+        envelope.message == intent.envelope().message,
+        Tag.APPROVAL_WRONG_INTENT,
+        f"the envelope is of {envelope.digest}, the intent is {intent.digest}",
+    )
     maker = _maker(intent, account)
     quorum = approvals(
         envelope,
@@ -160,7 +166,9 @@ def check_release(envelope: Envelope | None, intent: Intent, *, account: Account
 
 
 def missing_parties(envelope: Envelope, account: Account) -> tuple[EntityId, ...]:
-    """The parties that have not signed the account statement."""
+    """The parties that have not signed the account statement; all of them where the envelope is another's."""
+    if envelope.message != account.envelope().message:
+        return tuple(party.entity for party in account.parties)
     return tuple(party.entity for party in account.parties if not envelope.signed_by(party.public_key))
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import ClassVar, final
 
 from signers.statements.account import EthereumCustody
-from signers.statements.identifiers import AccountId, Digest, Nonce, Seconds, SignerId
+from signers.statements.identifiers import GENESIS, AccountId, Digest, Nonce, Seconds, SignerId
 from signers.statements.refusals import Tag
 from signers.statements.statement import Statement, payload_type
 
@@ -69,3 +69,7 @@ class JournalHead(Statement):
     """0 where nothing was ever seen."""
     head: Digest
     """`GENESIS` where nothing was ever seen."""
+
+    def __post_init__(self) -> None:
+        if (self.sequence == 0) is not (self.head == GENESIS):
+            raise ValueError("exactly an unseen journal has sequence 0 and no head")

@@ -79,6 +79,10 @@ class Tag(StrEnum):
     SIGNATURE_INVALID = "signature-invalid"
 
 
+DETAIL_CHARACTERS_MAX = 256
+"""A detail quotes what others sent, and travels in the trailers of a call, which hold 8 KiB in all."""
+
+
 class Refusal(Exception):  # noqa: N818 - the field's word: a signer refuses
     """A rule said no.
 
@@ -88,9 +92,9 @@ class Refusal(Exception):  # noqa: N818 - the field's word: a signer refuses
     """
 
     def __init__(self, tag: Tag, detail: str) -> None:
-        super().__init__(f"{tag.value}: {detail}")
         self.tag = tag
-        self.detail = detail
+        self.detail = detail[:DETAIL_CHARACTERS_MAX]
+        super().__init__(f"{tag.value}: {self.detail}")
 
     def __reduce__(self) -> tuple[type["Refusal"], tuple[Tag, str]]:
         """Survive a process boundary."""

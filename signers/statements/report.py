@@ -35,7 +35,12 @@ class ChainPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetPosition:
-    """One asset of one account: quantities, then what they are worth."""
+    """One asset of one account: quantities, then what they are worth.
+
+    Raises:
+        ValueError: quantities of another asset, a price without its time, or a lending value of what cannot
+            be lent against.
+    """
 
     asset: Asset
     confirmed: Amount
@@ -65,6 +70,15 @@ class AssetPosition:
     """0 today: 100 % haircut under the Financial Resources Rules."""
     seen_at: ChainPoint
 
+    def __post_init__(self) -> None:
+        quantities = (self.confirmed, self.pending, self.reserved, self.posted, self.withdrawing, self.free)
+        if any(quantity.asset is not self.asset for quantity in (*quantities, self.shortfall)):
+            raise ValueError("a position speaks of one asset")
+        if (self.price is None) is not (self.price_at is None):
+            raise ValueError("a price and its time stand together")
+        if self.lending_value.units and self.status is not ValueStatus.OK:
+            raise ValueError(f"a value that is {self.status} lends nothing")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report(Statement):
@@ -83,6 +97,10 @@ class Report(Statement):
     ethereum_custody: EthereumCustody
     halted: bool
     positions: tuple[AssetPosition, ...]
+
+    def __post_init__(self) -> None:
+        if len({position.asset for position in self.positions}) != len(self.positions):
+            raise ValueError("positions has one entry per asset")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

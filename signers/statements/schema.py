@@ -14,8 +14,8 @@ from enum import Enum
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from signers.statements.amounts import Amount, Asset, amount_of, parse_units
-from signers.statements.canonical import JSON
-from signers.statements.identifiers import Text
+from signers.statements.canonical import INTEGER_MAX, JSON
+from signers.statements.identifiers import SECONDS_MAX, Seconds, Text
 
 ITEMS_MAX = 256
 """The most elements any array of a statement may have."""
@@ -79,7 +79,6 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 
 
 def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one line for each kind of type
-    hint = getattr(hint, "__supertype__", hint)
     if get_origin(hint) in _UNIONS:
         return _read_union(get_args(hint), value, at=at)
     if get_origin(hint) is tuple:
@@ -91,7 +90,9 @@ def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one 
     if dataclasses.is_dataclass(hint):
         return from_json(cast("type[object]", hint), value, at=at)
     if hint is int:
-        return _read_integer(value, at=at)
+        return _read_integer(value, at=at, maximum=INTEGER_MAX)
+    if hint is Seconds:
+        return _read_integer(value, at=at, maximum=SECONDS_MAX)
     if hint is bool:
         return _read_boolean(value, at=at)
     return _read_text(hint, value, at=at)
@@ -132,9 +133,9 @@ def _read_amount(value: JSON, *, at: str) -> Amount:
         raise Mismatch(f"{at}: {error}") from error
 
 
-def _read_integer(value: JSON, *, at: str) -> int:
-    if type(value) is not int or value < 0:
-        raise Mismatch(f"{at}: an integer of zero or more is expected")
+def _read_integer(value: JSON, *, at: str, maximum: int) -> int:
+    if type(value) is not int or not 0 <= value <= maximum:
+        raise Mismatch(f"{at}: an integer of 0..{maximum} is expected")
     return value
 
 
