@@ -166,6 +166,12 @@ class TipMoved(CustodyError):
     reason = "TIP_MOVED"
 
 
+class LedgerInvariant(CustodyError):
+    """A record contradicts another: a fault in this program or its database. Nothing is done."""
+
+    reason = "INTERNAL"
+
+
 class StoreUnavailable(CustodyError):
     """The store has stopped; nothing after its last commit was done."""
 

@@ -140,7 +140,7 @@ class Scope(StrEnum):
 
 
 class Snapshot(Protocol):
-    """One consistent view. Listings rise by their key, start after a given one, and are bounded by `limit`."""
+    """One consistent view. Listings rise by key, start after a given one, and hold at most `limit` rows."""
 
     def policy(self) -> SignedPolicy | None:
         """The policy in force; `None` before one was pinned."""
@@ -392,6 +392,13 @@ class Store(Protocol):
 
     async def wait_for(self, account: AccountId, sequence: int) -> None:
         """Return once the account has reached the sequence. The caller bounds the waiting."""
+
+    async def stopped(self) -> None:
+        """Return once the store was closed.
+
+        Raises:
+            StoreUnavailable: it broke. Whoever runs the process awaits this and stops it (fail-stop).
+        """
 
     async def close(self) -> None:
         """Finish what was accepted and stop."""
