@@ -45,6 +45,7 @@ async def propose(
     account: AccountArgument,
     destination: DestinationArgument,
     address: AddressArgument,
+    *,
     proof: Annotated[
         str | None, typer.Option("--proof", help="The owner's signature over the message.")
     ] = None,

@@ -1,6 +1,5 @@
 """Files that people write and exchange: terms in TOML, statements in envelopes."""
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def write_envelope(file: Path, envelope: Envelope) -> None:
     """Write an envelope; a reader sees the old file or the new one, never a part."""
     partial = file.with_name(f".{file.name}.partial")
     partial.write_bytes(envelope.to_json() + b"\n")
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def read_policy_terms(file: Path) -> Policy:

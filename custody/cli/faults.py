@@ -1,4 +1,4 @@
-"""What ends a command, and with which exit code: 1 where something was refused, 2 where it was asked wrongly."""
+"""What ends a command, and with which exit code: 1 where something was refused, 2 where asked wrongly."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ EXPECTED: Final = (
 _HINTS: Final = {
     "CERTIFICATE_REQUIRED": "the profile's certificate and private_key decide who you are",
     "PRINCIPAL_NOT_ALLOWED": "this certificate may not call this service: use another profile",
-    "RESOURCE_NOT_FOUND": "look at the list; what is outside of your accounts cannot be told from what is not",
+    "RESOURCE_NOT_FOUND": "look at the list; what is outside of your accounts looks like what is not there",
     "FIELD_INVALID": "correct the fields named",
     "RESOURCE_ALREADY_EXISTS": "the id is taken: look at it with `show`, or choose another id",
     "ETAG_STALE": "it changed meanwhile: look at it again, then decide again",

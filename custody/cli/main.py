@@ -40,7 +40,7 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        help="Pledged BTC and ETH in custody: a client that verifies what it is told and decodes what it signs.",
+        help="Pledged BTC and ETH in custody. Verifies what it is told, decodes what it signs.",
     )
     for noun, commands in NOUNS.items():
         app.add_typer(commands, name=noun)

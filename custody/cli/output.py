@@ -1,4 +1,4 @@
-"""What a command prints: JSON for programs, tables for people, nothing that a service could forge on a screen."""
+"""What a command prints: JSON for programs, tables for people, nothing a service could forge on a screen."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Parts of the API's resources as tables show them. The service chose every value: none is taken for granted."""
+"""Parts of the API's resources as tables show them. The service chose every value."""
 
 from collections.abc import Mapping
 from typing import Any
