@@ -53,8 +53,10 @@ class _Recorded:
     blocks: Sequence[BlockRef]
     finalised: BlockRef | None
     watched: Sequence[Watched]
+    final_states: States
+    """As last proven, of the accounts that the ledger agreed with at `finalised`."""
     outflows: Mapping[AccountId, Sequence[Withdrawal]]
-    """Withdrawals of which a transaction may turn up."""
+    """Withdrawals of which a transaction may turn up, also once more after a reorganisation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,10 @@ class EthereumWatcher:
         final = self._final_on_record(recorded, base=base, points=points, finalised=finalised)
         if not points and final is None:
             return None
-        states = {base: await self._states_at(base, recorded.watched)} if points else {}
+        states: dict[BlockRef, States] = {}
+        if points:
+            base, old = await self._base(recorded, base)
+            states[base] = old
         for point in points:
             states[point.ref] = await self._states(point, recorded.watched)
         blocks, unexplained = [], set()
@@ -172,10 +177,20 @@ class EthereumWatcher:
             expected_tip=recorded.blocks[-1],
             base=base,
             blocks=tuple(blocks),
-            finalised=final if final is not None else recorded.finalised,
+            finalised=final,
             balances=balances,
         )
         return _Found(delta=delta, unexplained=frozenset(unexplained))
+
+    async def _base(self, recorded: _Recorded, base: BlockRef) -> tuple[BlockRef, States]:
+        """The states to start from; where the nodes have pruned them, those last proven final."""
+        try:
+            return base, await self._states_at(base, recorded.watched)
+        except BlockNotFound:
+            final = recorded.finalised
+            if final is None or final not in recorded.blocks or final.height >= base.height:
+                raise
+            return final, recorded.final_states
 
     def _final_on_record(
         self,
@@ -297,13 +312,32 @@ def _parent(block: BlockHeader) -> BlockRef:
 
 
 def _recorded(snapshot: Snapshot) -> _Recorded:
-    watched = snapshot.watched()
+    watched, blocks, final = snapshot.watched(), deposits.recorded(snapshot, Asset.ETH), snapshot.finalised()
     outflows: dict[AccountId, list[Withdrawal]] = {}
-    for withdrawal in snapshot.withdrawals_in(SPENDABLE, asset=Asset.ETH):
+    lowest = blocks[0].height if blocks else 0
+    for withdrawal in (
+        *snapshot.withdrawals_in(SPENDABLE, asset=Asset.ETH),
+        *snapshot.withdrawals_confirmed_above(Asset.ETH, lowest),
+    ):
         outflows.setdefault(withdrawal.account, []).append(withdrawal)
     return _Recorded(
-        blocks=deposits.recorded(snapshot, Asset.ETH),
-        finalised=snapshot.finalised(),
+        blocks=blocks,
+        finalised=final,
         watched=watched,
+        final_states=_final_states(snapshot, watched, final),
         outflows=outflows,
     )
+
+
+def _final_states(snapshot: Snapshot, watched: Sequence[Watched], final: BlockRef | None) -> States:
+    states = {}
+    for each in watched:
+        known = snapshot.finalised_balance(each.account)
+        if known is not None and known.block == final:
+            states[each.account] = AccountState(
+                address=each.ethereum_address,
+                block=final,
+                balance=known.balance,
+                nonce=known.nonce,
+            )
+    return states

@@ -196,7 +196,7 @@ class AccountState:
     """An externally owned account at one block, proven against that block's state root (EIP-1186)."""
 
     address: EthereumAddress
-    block: BlockHeader
+    block: BlockRef
     balance: Wei
     nonce: int
     """How many transactions it has sent."""
