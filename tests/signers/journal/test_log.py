@@ -205,8 +205,7 @@ def test_what_was_appended_survives_sigkill(path: Path) -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    for _ in range(20):
-        line = process.stdout.readline()
+    line = next(line for number, line in enumerate(process.stdout) if number == 20)
     os.kill(process.pid, signal.SIGKILL)
     told = [line, *process.stdout.readlines()]
     process.wait()
