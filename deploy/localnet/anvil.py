@@ -5,11 +5,10 @@ import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_typing import HexStr
 
 from deploy.localnet.json_rpc import JsonRpc
 from deploy.localnet.ports import LOOPBACK
@@ -132,7 +131,7 @@ class Anvil:
                     "type": 2,
                     "chainId": CHAIN_ID,
                     "nonce": int(self.call("eth_getTransactionCount", self.pledgor_address, "pending"), 16),
-                    "to": cast("HexStr", address),
+                    "to": bytes.fromhex(address.removeprefix("0x")),
                     "value": amount_wei,
                     "gas": _TRANSFER_GAS,
                     "maxPriorityFeePerGas": _PRIORITY_FEE_WEI,

@@ -88,11 +88,12 @@ class Owners:
         process = self.start(name, *chosen)
         state = self._folder / name
         in_time = eventually(
-            lambda: process.poll() is not None or _is_ready(state), deadline_seconds=UP_SECONDS
+            lambda: process.poll() is not None or _is_ready(state, process), deadline_seconds=UP_SECONDS
         )
         record = read_record(state)
         assert in_time, self.log(name)
         assert record is not None, self.log(name)
+        assert record.owner.pid == process.pid, self.log(name)
         return Owner(process=process, state=state, record=record)
 
     def log(self, name: str) -> str:
@@ -104,6 +105,7 @@ class Owners:
             process.wait()
 
 
-def _is_ready(state: Path) -> bool:
+def _is_ready(state: Path, process: subprocess.Popen[bytes]) -> bool:
+    # The record of an owner that was killed before stays until the next one empties the folder.
     record = read_record(state)
-    return record is not None and record.is_ready
+    return record is not None and record.is_ready and record.owner.pid == process.pid

@@ -112,6 +112,7 @@ def test_it_starts_again_in_the_folder_of_one_that_was_killed(owners: Owners) ->
     first.process.kill()
     first.process.wait()
     second = owners.up("net")
+    assert second.record.owner != first.record.owner
     assert set(second.record.processes) >= PARTS
     assert not any(identity.is_alive() for identity in first.record.processes.values())
 
