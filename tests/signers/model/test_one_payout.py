@@ -31,13 +31,15 @@ class Killed(Exception):  # noqa: N818 - what a kill looks like to the test
 class OnePayout(RuleBasedStateMachine):
     """Three rule engines and an enemy for a custody."""
 
-    @initialize()
-    def set_up(self) -> None:
+    @initialize(begun=st.booleans())
+    def set_up(self, begun: bool) -> None:
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="bailee-one-payout-"))
         self.stage = self.runner.run(Stage.set_up(self.folder))
         self.enemy = Enemy(self.stage)
         self.began = self.stage.clock[0]
+        if begun:
+            self.pay(0, 0, 0, (0, 1), 1_000)
 
     def teardown(self) -> None:
         if hasattr(self, "stage"):
@@ -87,6 +89,22 @@ class OnePayout(RuleBasedStateMachine):
                     self.runner.run(self.enemy.sign(signer, request))
                 self.stage.keys[signer].before_signing = lambda: None
                 self.restart(signer)
+            self.runner.run(self.enemy.sign(signer, request))
+
+    @rule(
+        which=st.integers(0, 1),
+        amount=st.integers(0, 1),
+        anchor=st.integers(0, 1),
+        pair=st.sampled_from([(0, 1), (0, 2), (1, 2)]),
+        fee=st.sampled_from([1_000, 2_000, 30_000]),
+    )
+    def pay(self, which: int, amount: int, anchor: int, pair: tuple[int, int], fee: int) -> None:
+        """What an honest custody would do from beginning to end, but for the publishing."""
+        self.announce_everywhere(which, amount, anchor)
+        intent = self.intent(which, amount, anchor)
+        coins = (self.stage.coins[anchor],)
+        request = self.stage.signing(intent, self.enemy.relayed(intent), coins=coins, fee_units=fee)
+        for signer in pair:
             self.runner.run(self.enemy.sign(signer, request))
 
     @staticmethod
