@@ -265,7 +265,7 @@ class Localnet:
             log_folder=self.state.logs,
             port=self.ports.port(name),
             cluster_port=self.ports.port(f"{name}-cluster"),
-            certificate=self.certificates.issue(f"{name}.bailee", server=True),
+            certificate=self.certificates.issue(f"{name}.bailee", server=True, by_address=True),
             supervisor=self.supervisor,
         )
 

@@ -98,7 +98,8 @@ class ServiceProcess:
             private_key=self.certificate.key_file.read_bytes(),
             certificate_chain=self.certificate.certificate_file.read_bytes(),
         )
-        with grpc.secure_channel(self.target, credentials) as channel:
+        options = [("grpc.ssl_target_name_override", self.certificate.name)]
+        with grpc.secure_channel(self.target, credentials, options=options) as channel:
             try:
                 answer = health_pb2_grpc.HealthStub(channel).Check(
                     health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS
