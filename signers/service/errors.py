@@ -123,6 +123,6 @@ def _packed(message: Message) -> any_pb2.Any:
 def _field_path(violation: protovalidate.ViolationPb) -> str:
     elements: Any = violation.field.elements if violation.field is not None else ()
     return ".".join(
-        element.field_name + (f"[{element.index}]" if element.HasField("index") else "")
+        element.field_name + ("" if element.subscript is None else f"[{element.subscript.value}]")
         for element in elements
     )
