@@ -81,20 +81,20 @@ class Wired:
     ports: list[int] = field(default_factory=list)
     signers: list[Signer] = field(default_factory=list)
     fatal: list[Exception] = field(default_factory=list)
+    servers: list[SignerServer] = field(default_factory=list)
 
     @classmethod
     async def set_up(cls, stage: Stage, authority: Authority, opened: AsyncExitStack) -> "Wired":
         wired = cls(stage, authority, opened)
         names = {f"{signer.id}.bailee": signer.id for signer in stage.signers}
         files = [authority.issue(name) for name in names]
-        servers = []
         for signer, tls in zip(stage.signers, files, strict=True):
             peers = {name: who for name, who in names.items() if who != signer.id}
             callers = Callers(custody=frozenset({CUSTODY}), peers=peers)
             server = SignerServer(signer, tls=tls, callers=callers, on_fatal=wired.fatal.append)
             wired.ports.append(await server.start("127.0.0.1:0"))
             opened.push_async_callback(server.stop)
-            servers.append(server)
+            wired.servers.append(server)
         for index, tls in enumerate(files):
             wired.signers.append(wired.over_the_wire(index, tls))
         return wired
