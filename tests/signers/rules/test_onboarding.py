@@ -10,6 +10,7 @@ import pytest
 from signers.bitcoin.bip322 import combine_every_pair
 from signers.bitcoin.sign import PartialSignatures
 from signers.ethereum.eip191 import verify_account_proof
+from signers.rules import onboarding
 from signers.rules.announce import announce
 from signers.rules.bitcoin_chain import _compact
 from signers.rules.onboarding import (
@@ -24,7 +25,7 @@ from signers.statements import canonical
 from signers.statements.account import Account, AccountKey
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import Digest, EthereumAddress, Proof, Seconds
+from signers.statements.identifiers import AccountId, Digest, EthereumAddress, Proof, Seconds
 from signers.statements.network import Network
 from signers.statements.policy import Policy
 from signers.statements.refusals import Tag
@@ -200,6 +201,16 @@ async def test_no_key_is_made_before_the_journal_is_confirmed(fresh: Stage) -> N
     with refused(Tag.JOURNAL_BEHIND):
         await create_account_key(signer, fresh.world.account.account, Asset.BTC)
     assert signer.journal.sequence == 0
+
+
+async def test_custody_cannot_have_keys_made_without_end(
+    fresh: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create_account_key(fresh[0], AccountId("acct-one"), Asset.BTC)
+    monkeypatch.setattr(onboarding, "ACCOUNT_KEYS_MAX", 1)
+    await create_account_key(fresh[0], AccountId("acct-one"), Asset.BTC)
+    with pytest.raises(onboarding.CapacityReached):
+        await create_account_key(fresh[0], AccountId("acct-two"), Asset.BTC)
 
 
 # The policy itself.
