@@ -53,7 +53,7 @@ _UNFIT = (
 )
 _LOST = (JournalUnusable, KeysError, OSError, RuntimeError, VaultError)
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("signers.main")  # also when it runs as `python -m`
 
 
 def main() -> None:
