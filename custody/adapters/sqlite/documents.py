@@ -1,7 +1,8 @@
 """Records as JSON documents: for aggregates that are always read and written whole.
 
-The shape is the dataclass. Encoders and decoders are built once per type from its annotations, so that a document
-costs little more than `json` itself, and reading one back constructs, and thereby checks, every value.
+The shape is the dataclass. Encoders and decoders are built once per type from its annotations, so that a
+document costs little more than `json` itself, and reading one back constructs, and thereby checks, every
+value.
 """
 
 import dataclasses

@@ -22,11 +22,15 @@ class Migration:
 
 def migrations() -> tuple[Migration, ...]:
     """The migrations of this release, in order."""
-    found = []
-    for file in resources.files(__package__).joinpath("schema").iterdir():
-        if match := _NAME.fullmatch(file.name):
-            found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
-    found.sort(key=lambda migration: migration.version)
+    files = resources.files(__package__).joinpath("schema").iterdir()
+    found = sorted(
+        (
+            Migration(int(match[1]), file.name, file.read_text(encoding="utf-8"))
+            for file in files
+            if (match := _NAME.fullmatch(file.name))
+        ),
+        key=lambda migration: migration.version,
+    )
     if [migration.version for migration in found] != list(range(1, len(found) + 1)):
         raise StoreUnavailable("the schema's migrations are not numbered 1, 2, 3, …")
     return tuple(found)
@@ -46,8 +50,7 @@ def migrate(connection: sqlite3.Connection) -> int:
     """
     known = migrations()
     connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_version"
-        " (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT"
+        "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT"
     )
     (present,) = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
     if present > len(known):

@@ -393,5 +393,12 @@ class Store(Protocol):
     async def wait_for(self, account: AccountId, sequence: int) -> None:
         """Return once the account has reached the sequence. The caller bounds the waiting."""
 
+    async def stopped(self) -> None:
+        """Return once the store was closed.
+
+        Raises:
+            StoreUnavailable: it broke. Whoever runs the process awaits this and stops it (fail-stop).
+        """
+
     async def close(self) -> None:
         """Finish what was accepted and stop."""
