@@ -1,1 +1,1 @@
-"""Custody: watches, values and moves pledged coins, and is trusted with none of them."""
+"""Custody: the service, its clients and its tools."""

@@ -9,24 +9,16 @@ Deterministic from a seed. A test takes the world, makes exactly one change, and
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from coincurve import PrivateKey, PublicKey
+from coincurve import PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eth_hash.auto import keccak
 
-from signers.statements import multisig
 from signers.statements.account import (
     Account,
     AccountKey,
-    BitcoinCosigner,
-    BitcoinTerms,
-    Enforcement,
-    EthereumTerms,
-    Party,
-    possession_challenge,
 )
 from signers.statements.allowlist import (
     AllowlistEntry,
@@ -37,20 +29,16 @@ from signers.statements.allowlist import (
 )
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
-from signers.statements.envelope import Envelope, public_key_of, sign
+from signers.statements.envelope import Envelope, sign
 from signers.statements.identifiers import (
     GENESIS,
-    AccountId,
+    BlockHash,
     CompressedKey,
-    Currency,
     DestinationId,
     Digest,
     EcdsaSignature,
-    Ed25519Key,
     EntityId,
-    EthereumAddress,
     IntentId,
-    Label,
     LienId,
     Nonce,
     Proof,
@@ -61,61 +49,50 @@ from signers.statements.identifiers import (
     Value,
 )
 from signers.statements.intent import Intent, IntentKind, NonceAnchor, OutpointAnchor, Release
+from signers.statements.merkle import MerkleTree
 from signers.statements.network import Network
 from signers.statements.policy import (
-    AssetTerms,
-    Limit,
     Policy,
-    PolicyKey,
-    PriceTerms,
-    Role,
-    SignerTerms,
-    Tier,
 )
 from signers.statements.price import Price
 from signers.statements.receipt import Act, JournalHead, Receipt
+from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
 from signers.statements.statement import Statement
+from tests.founding import (
+    BTC,
+    DAY,
+    ETH,
+    NOW,
+    Person,
+    SignerParty,
+    ethereum_address,
+    founding_account,
+    founding_policy,
+    founding_signer,
+    policy_keys,
+    prove_possession,
+    seeded,
+)
 
-NOW = Seconds(1_790_000_000)
-DAY = 24 * 3600
-BTC, ETH = 10**8, 10**18
+__all__ = [
+    "BTC",
+    "DAY",
+    "ETH",
+    "NOW",
+    "Person",
+    "Prove",
+    "SignerParty",
+    "World",
+    "build_world",
+    "ethereum_address",
+    "placeholder_proof",
+    "policy_keys",
+    "prove_possession",
+    "seeded",
+]
 
 Prove = Callable[[str, Destination, PrivateKey], Proof]
 """From ownership message, destination and the destination's key to the proof in an allowlist entry."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """An entity with one Ed25519 key."""
-
-    entity: EntityId
-    key: Ed25519PrivateKey
-
-    @property
-    def public_key(self) -> Ed25519Key:
-        return public_key_of(self.key)
-
-    @property
-    def party(self) -> Party:
-        return Party(entity=self.entity, public_key=self.public_key)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignerParty:
-    """A signer: its statement key, and its secp256k1 keys of the world's account."""
-
-    signer: SignerId
-    statement_key: Ed25519PrivateKey
-    bitcoin_key: PrivateKey
-    ethereum_key: PrivateKey
-    """Only the holder's stands in the account."""
-
-    @property
-    def public_key(self) -> Ed25519Key:
-        return public_key_of(self.statement_key)
-
-    def account_key(self, asset: Asset) -> PrivateKey:
-        return self.bitcoin_key if asset is Asset.BTC else self.ethereum_key
 
 
 def placeholder_proof(message: str, destination: Destination, key: PrivateKey) -> Proof:
@@ -206,7 +183,7 @@ class World:
         hashed = hashlib.new("ripemd160", hashlib.sha256(public.format()).digest()).hexdigest()
         return BitcoinDestination(script_pubkey=ScriptPubKey("0014" + hashed))
 
-    def allowlist_entry(self, asset: Asset, **changes: Any) -> AllowlistEntry:
+    def allowlist_entry(self, asset: Asset, /, **changes: Any) -> AllowlistEntry:
         """Usable since an hour before `now`."""
         destination_id = DestinationId(f"client-wallet-{asset.value.lower()}")
         destination = self.destination(asset)
@@ -227,11 +204,11 @@ class World:
         )
         return replace(entry, **changes)
 
-    def allowlist_envelope(self, asset: Asset, **changes: Any) -> Envelope:
+    def allowlist_envelope(self, asset: Asset, /, **changes: Any) -> Envelope:
         """Signed by the pledgor and all approvers."""
         return self.approve(self.allowlist_entry(asset, **changes))
 
-    def intent(self, asset: Asset, **changes: Any) -> Intent:
+    def intent(self, asset: Asset, /, **changes: Any) -> Intent:
         """A withdrawal of half a coin within the first tier, asked by the pledgor at `now`."""
         entry = self.allowlist_entry(asset)
         amounts: tuple[Amount, Amount] = (
@@ -258,11 +235,11 @@ class World:
         )
         return replace(intent, **changes)
 
-    def intent_envelope(self, asset: Asset, **changes: Any) -> Envelope:
+    def intent_envelope(self, asset: Asset, /, **changes: Any) -> Envelope:
         """Signed by the pledgor and all approvers."""
         return self.approve(self.intent(asset, **changes))
 
-    def release(self, intent: Intent, **changes: Any) -> Release:
+    def release(self, intent: Intent, /, **changes: Any) -> Release:
         """Of exactly this intent."""
         release = Release(
             network=intent.network,
@@ -273,42 +250,38 @@ class World:
         )
         return replace(release, **changes)
 
-    def release_envelope(self, intent: Intent, **changes: Any) -> Envelope:
+    def release_envelope(self, intent: Intent, /, **changes: Any) -> Envelope:
         """Signed by the secured party."""
         return self.sign(self.release(intent, **changes), self.secured_party)
 
     # Evidence.
 
-    def prices(self, asset: Asset, **changes: Any) -> tuple[Envelope, ...]:
-        """One by each publisher, a few seconds old."""
+    def price(self, publisher: Person, asset: Asset, /, **changes: Any) -> Price:
+        """About 100,000 a bitcoin and 4,000 an ether, a few seconds old."""
         units = (100_000 if asset is Asset.BTC else 4_000) * 10**8
-        return tuple(
-            self.sign(
-                replace(
-                    Price(
-                        network=self.network,
-                        publisher=publisher.entity,
-                        asset=asset,
-                        currency=self.policy.prices.currency,
-                        price=Value(str(units + index * 10**8)),
-                        sequence=1,
-                        at=Seconds(self.now - 5 + index),
-                    ),
-                    **changes,
-                ),
-                publisher,
-            )
-            for index, publisher in enumerate(self.publishers)
+        price = Price(
+            network=self.network,
+            publisher=publisher.entity,
+            asset=asset,
+            currency=self.policy.prices.currency,
+            price=Value(str(units)),
+            sequence=1,
+            at=Seconds(self.now - 5),
         )
+        return replace(price, **changes)
 
-    def encumbrance(self, previous: Encumbrance | None = None, **changes: Any) -> Encumbrance:
-        """A reserve of a tenth of a bitcoin, next in the chain after `previous`."""
+    def prices(self, asset: Asset, /, **changes: Any) -> tuple[Envelope, ...]:
+        """One by each publisher."""
+        return tuple(self.sign(self.price(p, asset, **changes), p) for p in self.publishers)
+
+    def encumbrance(self, before: Encumbrance | None = None, /, **changes: Any) -> Encumbrance:
+        """A reserve of a tenth of a bitcoin, next in the chain after `before`."""
         kind = changes.get("kind", EncumbranceKind.RESERVE)
         encumbrance = Encumbrance(
             network=self.network,
             account=self.account.account,
-            sequence=1 if previous is None else previous.sequence + 1,
-            previous=GENESIS if previous is None else previous.digest,
+            sequence=1 if before is None else before.sequence + 1,
+            previous=GENESIS if before is None else before.digest,
             kind=kind,
             lien=LienId("lien-1"),
             amount=Sats(BTC // 10),
@@ -325,7 +298,7 @@ class World:
         steps.append(self.encumbrance(steps[-1], lien=second, amount=smaller, kind=EncumbranceKind.VOID))
         return tuple(self.sign(step, self.secured_party) for step in steps)
 
-    def receipt(self, signer: SignerParty, intent: Intent, act: Act, **changes: Any) -> Receipt:
+    def receipt(self, signer: SignerParty, intent: Intent, act: Act, /, **changes: Any) -> Receipt:
         """That `signer` did `act`. A refusal needs its `tags` among the changes."""
         transaction = Digest(self.derived(f"transaction {signer.signer}").hex())
         fields: dict[str, Any] = {
@@ -348,7 +321,7 @@ class World:
         """Each signer's word that it announced this intent."""
         return tuple(self.cosign(self.receipt(s, intent, Act.ANNOUNCED), s) for s in self.signers)
 
-    def journal_head(self, subject: SignerParty, witness: SignerParty, **changes: Any) -> JournalHead:
+    def journal_head(self, subject: SignerParty, witness: SignerParty, /, **changes: Any) -> JournalHead:
         """What `witness` has seen of the journal of `subject`."""
         head = JournalHead(
             network=self.network,
@@ -360,7 +333,57 @@ class World:
         )
         return replace(head, **changes)
 
-    def account_key(self, signer: SignerParty, asset: Asset, **changes: Any) -> AccountKey:
+    def report(self, **changes: Any) -> Report:
+        """Half a bitcoin free, a tenth posted, priced; no ether."""
+        price = self.price(self.publishers[0], Asset.BTC)
+        position = AssetPosition(
+            asset=Asset.BTC,
+            confirmed=Sats(60_000_000),
+            pending=Sats(0),
+            reserved=Sats(0),
+            posted=Sats(10_000_000),
+            withdrawing=Sats(0),
+            free=Sats(50_000_000),
+            shortfall=Sats(0),
+            status=ValueStatus.OK,
+            price=price.price,
+            price_at=price.at,
+            price_sources=3,
+            price_set=price.digest,
+            haircut_bps=6000,
+            market_value=Value(str(60_000 * 10**8)),
+            lending_value=Value(str(24_000 * 10**8)),
+            capital_value=Value("0"),
+            seen_at=ChainPoint(height=210, block_hash=BlockHash(self.derived("block").hex())),
+        )
+        report = Report(
+            network=self.network,
+            account=self.account.account,
+            account_sequence=7,
+            at=self.now,
+            currency=self.policy.prices.currency,
+            policy_digest=self.policy.digest,
+            encumbrance_head=self.encumbrance().digest,
+            encumbrance_sequence=1,
+            ethereum_custody=self.account.ethereum.custody,
+            halted=False,
+            positions=(position,),
+        )
+        return replace(report, **changes)
+
+    def report_batch(self, *reports: Report, **changes: Any) -> Envelope:
+        """The first batch, over these reports in this order, signed by custody's attestation key."""
+        batch = ReportBatch(
+            network=self.network,
+            sequence=1,
+            previous=GENESIS,
+            root=MerkleTree([report.payload() for report in reports]).root,
+            size=len(reports),
+            at=self.now,
+        )
+        return self.sign(replace(batch, **changes), self.attestation)
+
+    def account_key(self, signer: SignerParty, asset: Asset, /, **changes: Any) -> AccountKey:
         """The signer's fresh key with its proof, as `CreateAccountKey` would answer."""
         key, proof = self.possession(signer.account_key(asset), signer=signer.signer, asset=asset)
         fresh = AccountKey(
@@ -383,33 +406,6 @@ class World:
     def derived(self, name: str) -> bytes:
         """32 bytes that depend on the seed and the name alone."""
         return seeded(self.seed, name)
-
-
-def seeded(seed: str, name: str) -> bytes:
-    """32 bytes that depend on both alone."""
-    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
-
-
-def ethereum_address(key: PublicKey) -> EthereumAddress:
-    """The last 20 bytes of the Keccak-256 of the uncompressed key without its prefix."""
-    return EthereumAddress(keccak(key.format(compressed=False)[1:])[-20:].hex())
-
-
-def prove_possession(
-    key: PrivateKey,
-    *,
-    network: Network,
-    account: AccountId,
-    signer: SignerId,
-    asset: Asset,
-    public_key: CompressedKey | None = None,
-) -> tuple[CompressedKey, EcdsaSignature]:
-    """A secp256k1 key as statements name it, with its proof of possession."""
-    public = CompressedKey(key.public_key.format().hex())
-    challenge = possession_challenge(
-        network=network, account=account, signer=signer, asset=asset, public_key=public_key or public
-    )
-    return public, EcdsaSignature(key.sign_recoverable(challenge, hasher=None)[:64].hex())
 
 
 def build_world(
@@ -443,10 +439,10 @@ def build_world(
         "publishers": tuple(
             person(name, "publisher") for name in ("prices-one", "prices-two", "prices-three")
         ),
-        "signers": tuple(_signer(seed, index) for index in (1, 2, 3)),
+        "signers": tuple(founding_signer(seed, index) for index in (1, 2, 3)),
     }
-    policy = replace(_policy(people, network, now), **(policy_changes or {}))
-    account = replace(_account(people, network, now, policy), **(account_changes or {}))
+    policy = replace(founding_policy(people, network, now), **(policy_changes or {}))
+    account = replace(founding_account(people, network, now, policy), **(account_changes or {}))
     return World(
         seed=seed,
         network=network,
@@ -456,108 +452,4 @@ def build_world(
         policy=policy,
         account=account,
         **people,
-    )
-
-
-def _signer(seed: str, index: int) -> SignerParty:
-    name = f"signer-{index}"
-    return SignerParty(
-        signer=SignerId(name),
-        statement_key=Ed25519PrivateKey.from_private_bytes(seeded(seed, f"statement {name}")),
-        bitcoin_key=PrivateKey(seeded(seed, f"bitcoin {name}")),
-        ethereum_key=PrivateKey(seeded(seed, f"ethereum {name}")),
-    )
-
-
-def policy_keys(people: Iterable[Person], role: Role, *, revoked_at: int | None = None) -> list[PolicyKey]:
-    """These people's keys as a policy names them."""
-    when = None if revoked_at is None else Seconds(revoked_at)
-    return [PolicyKey(entity=p.entity, public_key=p.public_key, role=role, revoked_at=when) for p in people]
-
-
-def _policy(people: Mapping[str, Any], network: Network, now: Seconds) -> Policy:
-    standing = [*people["approvers"], people["second_device"], people["pledgor_approver"]]
-    return Policy(
-        network=network,
-        version=1,
-        previous=GENESIS,
-        admin_quorum=2,
-        keys=(
-            *policy_keys(people["admins"], Role.ADMIN),
-            *policy_keys(standing, Role.APPROVER),
-            *policy_keys([people["revoked"]], Role.APPROVER, revoked_at=now - 30 * DAY),
-            *policy_keys(people["publishers"], Role.PUBLISHER),
-        ),
-        signers=tuple(
-            SignerTerms(
-                signer=signer.signer,
-                operator=EntityId(f"operator-{index}"),
-                cloud=Label(f"cloud-{index}"),
-                vault_holders=(Label(f"holder-{index}-a"), Label(f"holder-{index}-b")),
-                public_key=signer.public_key,
-            )
-            for index, signer in enumerate(people["signers"], start=1)
-        ),
-        custody_attestation_key=people["attestation"].public_key,
-        tiers=(
-            _tier(Sats(1 * BTC), approvers=2, seconds=600, blocks=1),
-            _tier(Sats(10 * BTC), approvers=3, seconds=3600, blocks=6),
-            _tier(Wei(10 * ETH), approvers=2, seconds=600, blocks=10),
-            _tier(Wei(100 * ETH), approvers=3, seconds=3600, blocks=60),
-        ),
-        limits=(
-            Limit(window_seconds=Seconds(DAY), total=Sats(12 * BTC), fee_cap=Sats(100_000)),
-            Limit(window_seconds=Seconds(DAY), total=Wei(120 * ETH), fee_cap=Wei(ETH // 20)),
-        ),
-        allowlist_approvers=2,
-        allowlist_cooling_seconds=Seconds(DAY),
-        intent_lifetime_max_seconds=Seconds(7 * DAY),
-        prices=PriceTerms(
-            currency=Currency("USD"), publishers_min=3, age_max_seconds=Seconds(60), spread_max_bps=200
-        ),
-        assets=(
-            AssetTerms(asset=Asset.BTC, haircut_bps=6000, confirmations=6, finality_depth=100),
-            AssetTerms(asset=Asset.ETH, haircut_bps=6500, confirmations=0, finality_depth=0),
-        ),
-    )
-
-
-def _tier(up_to: Amount, *, approvers: int, seconds: int, blocks: int) -> Tier:
-    return Tier(up_to=up_to, approvers=approvers, timelock_seconds=Seconds(seconds), timelock_blocks=blocks)
-
-
-def _account(people: Mapping[str, Any], network: Network, now: Seconds, policy: Policy) -> Account:
-    account = AccountId("acct-client-one")
-    cosigners = []
-    for signer in people["signers"]:
-        key, proof = prove_possession(
-            signer.bitcoin_key, network=network, account=account, signer=signer.signer, asset=Asset.BTC
-        )
-        cosigners.append(BitcoinCosigner(signer=signer.signer, public_key=key, proof=proof))
-    holder = people["signers"][0]
-    key, proof = prove_possession(
-        holder.ethereum_key, network=network, account=account, signer=holder.signer, asset=Asset.ETH
-    )
-    return Account(
-        network=network,
-        account=account,
-        pledgor=people["pledgor"].party,
-        secured_party=people["secured_party"].party,
-        custodian=people["custodian"].party,
-        policy_digest=policy.digest,
-        bitcoin=BitcoinTerms(
-            cosigners=tuple(cosigners),
-            script_pubkey=multisig.script_pubkey([cosigner.public_key for cosigner in cosigners]),
-        ),
-        ethereum=EthereumTerms(
-            custody="single-holder",
-            holder=holder.signer,
-            public_key=key,
-            proof=proof,
-            address=ethereum_address(holder.ethereum_key.public_key),
-        ),
-        enforcement=Enforcement(
-            bitcoin=ScriptPubKey("0014" + "e1" * 20), ethereum=EthereumAddress("e2" * 20)
-        ),
-        created_at=Seconds(now - 60 * DAY),
     )

@@ -18,7 +18,7 @@ from custody.application.ports.chains import (
     BlockActivity,
     BlockHeader,
     ChainDataInvalid,
-    Spend,
+    TransactionActivity,
 )
 from custody.domain.deposit import Outpoint
 from signers.statements.amounts import Sats
@@ -60,7 +60,7 @@ def match_block(raw: bytes, *, block: BlockHeader, watch: BitcoinWatch) -> Block
         raise ChainDataInvalid(f"block {block.block_hash} ends within a transaction") from error
     if _merkle_root(walk.txids) != raw[36:68]:
         raise ChainDataInvalid(f"the transactions are not those of block {block.block_hash}")
-    return BlockActivity(block=block, arrivals=tuple(walk.arrivals), spends=tuple(walk.spends))
+    return BlockActivity(block=block, transactions=tuple(walk.found))
 
 
 def header_hash(header: bytes) -> BlockHash:
@@ -98,7 +98,7 @@ def _txid(wire: bytes) -> TxId:
 
 
 def _outpoint(wire: bytes) -> Outpoint:
-    return Outpoint(txid=_txid(wire[:32]), index=_U32(wire, 32)[0])
+    return Outpoint(_txid(wire[:32]), _U32(wire, 32)[0])
 
 
 @dataclass(slots=True)
@@ -108,8 +108,7 @@ class _Walk:
     raw: bytes
     watch: BitcoinWatch
     txids: list[bytes] = field(default_factory=list)
-    arrivals: list[Arrival] = field(default_factory=list)
-    spends: list[Spend] = field(default_factory=list)
+    found: list[TransactionActivity] = field(default_factory=list)
     made_here: set[bytes] = field(default_factory=set)
     """Outpoints of this block's own arrivals: an output can be spent in the block that made it."""
 
@@ -214,22 +213,25 @@ class _Walk:
     def record(self, wire: bytes, spent: list[bytes], found: list[tuple[int, int, bytes]]) -> None:
         """Keep what concerns us."""
         outpoints, made_here = self.watch.outpoints, self.made_here
-        for outpoint in spent:
-            if outpoint in outpoints or (made_here and outpoint in made_here):
-                self.spends.append(Spend(outpoint=_outpoint(outpoint), by=_txid(wire)))
-        for index, amount, script in found:
-            made_here.add(wire + index.to_bytes(4, "little"))
-            try:
-                arrived = Sats(amount)
-            except ValueError as error:
-                raise ChainDataInvalid("an output of more than can exist") from error
-            self.arrivals.append(
-                Arrival(
-                    outpoint=Outpoint(_txid(wire), index),
-                    script=ScriptPubKey(script.hex()),
-                    amount=arrived,
-                )
+        ours = [each for each in spent if each in outpoints or each in made_here]
+        if not ours and not found:
+            return
+        made_here.update(wire + index.to_bytes(4, "little") for index, _, _ in found)
+        txid = _txid(wire)
+        self.found.append(
+            TransactionActivity(
+                txid=txid,
+                spends=tuple(map(_outpoint, ours)),
+                arrivals=tuple(_arrival(txid, *each) for each in found),
             )
+        )
+
+
+def _arrival(txid: TxId, index: int, amount: int, script: bytes) -> Arrival:
+    try:
+        return Arrival(outpoint=Outpoint(txid, index), script=ScriptPubKey(script.hex()), amount=Sats(amount))
+    except ValueError as error:
+        raise ChainDataInvalid(f"output {index} of {txid}: {error}") from error
 
 
 def _merkle_root(level: list[bytes]) -> bytes:

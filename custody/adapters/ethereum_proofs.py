@@ -172,7 +172,7 @@ def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[
         leaf = HexaryTrie(nodes, header.state_root)[keccak256(address.raw)]
         nonce, balance, storage_root, code_hash = rlp.decode(leaf) if leaf else _ABSENT
         state = AccountState(
-            address=address, block=header.block, balance=Wei(_integer(balance)), nonce=_integer(nonce)
+            address=address, block=header.block.ref, balance=Wei(_integer(balance)), nonce=_integer(nonce)
         )
     except _PROOF_FAULTS as error:
         raise ChainDataInvalid(f"the proof of {address} does not verify: {type(error).__name__}") from error

@@ -48,20 +48,22 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spend:
-    """An input of a block that spends a watched outpoint, or an arrival of the same block."""
+class TransactionActivity:
+    """What one transaction did at the watched scripts."""
 
-    outpoint: Outpoint
-    by: TxId
+    txid: TxId
+    spends: tuple[Outpoint, ...]
+    """Watched outpoints, and arrivals of the same block, that it spends."""
+    arrivals: tuple[Arrival, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockActivity:
-    """What one Bitcoin block did at the watched scripts, in the block's order."""
+    """What one Bitcoin block did at the watched scripts."""
 
     block: BlockHeader
-    arrivals: tuple[Arrival, ...]
-    spends: tuple[Spend, ...]
+    transactions: tuple[TransactionActivity, ...]
+    """In the block's order; those that did nothing there are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +196,7 @@ class AccountState:
     """An externally owned account at one block, proven against that block's state root (EIP-1186)."""
 
     address: EthereumAddress
-    block: BlockHeader
+    block: BlockRef
     balance: Wei
     nonce: int
     """How many transactions it has sent."""
