@@ -35,7 +35,13 @@ ETHEREUM_CUSTODY: Final[dict[EthereumCustody, account_pb2.Account.EthereumKeyCus
 
 
 def account(of: PledgeAccount, onboarding: Onboarding | None, policy: SignedPolicy) -> Account:
-    """An account. Its addresses are shown only once they are proven."""
+    """An account. Its addresses are shown only once they are proven.
+
+    Args:
+        of: the account, or what it was when a request was answered first.
+        onboarding: what is gathered by now; no statement is shown that `of` does not know of.
+        policy: the policy in force.
+    """
     message = Account(
         name=names.account(of.account),
         pledgor=_party(of.pledgor),
@@ -55,7 +61,7 @@ def account(of: PledgeAccount, onboarding: Onboarding | None, policy: SignedPoli
         update_time=values.time(of.updated_at),
         etag=of.etag,
     )
-    if onboarding is not None and onboarding.statement is not None:
+    if of.statement_digest is not None and onboarding is not None and onboarding.statement is not None:
         _show_statement(message, onboarding.statement, policy)
         if of.state is AccountState.ACTIVE:
             _show_addresses(message, onboarding.statement, policy.policy.network)
