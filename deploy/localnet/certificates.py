@@ -61,12 +61,13 @@ class CertificateAuthority:
         write_private(private_folder / "ca-key.pem", _pem(self._key))
         write_private(self.authority_file, self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, server: bool = False) -> Certificate:
+    def issue(self, name: str, *, server: bool = False, by_address: bool = False) -> Certificate:
         """The leaf of that DNS name, made at the first call.
 
         Args:
             name: the principal, as `signer-1.bailee`.
             server: whether it also listens; every leaf may act as a client.
+            by_address: whether clients reach it as 127.0.0.1. Not for a principal, whose name stands alone.
 
         Raises:
             ValueError: the name was issued with the other kind before.
@@ -76,7 +77,9 @@ class CertificateAuthority:
             certificate_file = self._folder / f"{name}.pem"
             if name not in self._issued:
                 key = ec.generate_private_key(ec.SECP256R1())
-                leaf = self._leaf(name=name, public_key=key.public_key(), server=server)
+                leaf = self._leaf(
+                    name=name, public_key=key.public_key(), server=server, by_address=by_address
+                )
                 write_private(key_file, _pem(key))
                 write_private(certificate_file, leaf.public_bytes(serialization.Encoding.PEM))
                 self._issued[name] = Certificate(
@@ -98,11 +101,14 @@ class CertificateAuthority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def _leaf(self, *, name: str, public_key: ec.EllipticCurvePublicKey, server: bool) -> x509.Certificate:
+    def _leaf(
+        self, *, name: str, public_key: ec.EllipticCurvePublicKey, server: bool, by_address: bool
+    ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(name)]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        if server:
+        if by_address:
             names.append(x509.IPAddress(ipaddress.ip_address(LOOPBACK)))
+        if server:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (

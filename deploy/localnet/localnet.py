@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,14 +14,22 @@ from typing import Final, Self
 from deploy.localnet.anvil import Anvil
 from deploy.localnet.bitcoind import CUSTODY_METHODS, READ_METHODS, Bitcoind
 from deploy.localnet.certificates import CertificateAuthority
+from deploy.localnet.custody_process import custody_configuration
 from deploy.localnet.openbao import OpenBao
+from deploy.localnet.people import Person, gather
+from deploy.localnet.policy import signed_policy
 from deploy.localnet.ports import Ports
 from deploy.localnet.processes import ManagedProcess, Supervisor
-from deploy.localnet.state import DEFAULT_FOLDER, StateFolder
+from deploy.localnet.service_process import ServiceProcess
+from deploy.localnet.signer_process import signer_configuration
+from deploy.localnet.state import DEFAULT_FOLDER, StateFolder, write_private
 from deploy.localnet.toolchain import Toolchain
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import Ed25519Key
 
 SIGNERS: Final = (1, 2, 3)
 OPENBAOS: Final = (0, *SIGNERS)
+CUSTODY_NAME: Final = "custody.bailee"
 
 
 class EventKind(Enum):
@@ -70,6 +78,10 @@ class Localnet:
     bitcoind: Bitcoind
     anvil: Anvil
     openbao: tuple[OpenBao, ...]
+    people: Mapping[str, Person]
+    policy: Envelope
+    signers: Mapping[int, ServiceProcess]
+    custody: ServiceProcess
 
     def __init__(
         self, *, folder: Path = DEFAULT_FOLDER, on_event: Callable[[Event], None] = lambda _event: None
@@ -139,7 +151,85 @@ class Localnet:
         _all_at_once(starts, on_failure=self.supervisor.close)
 
     def _start_services(self) -> None:
-        """Signers, then custody, on top of the nodes."""
+        """People and their policy, then signers and custody, which need each other to be ready."""
+        self.people = gather(folder=self.state.folder("people"), certificates=self.certificates)
+        keys = [Ed25519Key(bao.access.signing_public_key.hex()) for bao in self.openbao]
+        self.policy = signed_policy(people=self.people, signers=keys[1:], attestation=keys[0])
+        policy_file = self.state.folder("policy") / "policy.json"
+        write_private(policy_file, self.policy.to_json())
+        ports = {number: self.ports.port(f"signer-{number}") for number in SIGNERS}
+        self.signers = {number: self._create_signer(number, ports, policy_file) for number in SIGNERS}
+        self.custody = self._create_custody(ports, policy_file)
+        services = (*self.signers.values(), self.custody)
+        for service in services:
+            self._emit(EventKind.STARTING, service.name)
+            service.launch()
+        for service in services:
+            service.wait_until_ready()
+            self.add_endpoint(service.name, service.target)
+            self._emit(EventKind.READY, service.name)
+
+    def _create_signer(self, number: int, ports: Mapping[int, int], policy_file: Path) -> ServiceProcess:
+        name = f"signer-{number}"
+        folder = self.state.folder(name)
+        certificate = self.certificates.issue(f"{name}.bailee", server=True)
+        secret_id_file = folder / "wrapped-secret-id"
+        configuration = signer_configuration(
+            number=number,
+            ports=ports,
+            folder=folder,
+            secret_id_file=secret_id_file,
+            policy_file=policy_file,
+            policy_digest=self.policy.digest,
+            certificate=certificate,
+            custody_name=CUSTODY_NAME,
+            openbao=self.openbao[number],
+            bitcoin=self.bitcoind.users[name],
+            ethereum_url=self.anvil.url,
+        )
+        return ServiceProcess(
+            name=name,
+            module="signers.main",
+            folder=folder,
+            log_file=self.state.logs / f"{name}.log",
+            configuration=configuration,
+            certificate=certificate,
+            openbao=self.openbao[number],
+            secret_id_file=secret_id_file,
+            port=ports[number],
+            supervisor=self.supervisor,
+        )
+
+    def _create_custody(self, signer_ports: Mapping[int, int], policy_file: Path) -> ServiceProcess:
+        folder = self.state.folder("custody")
+        certificate = self.certificates.issue(CUSTODY_NAME, server=True)
+        secret_id_file = folder / "wrapped-secret-id"
+        port = self.ports.port("custody")
+        configuration = custody_configuration(
+            folder=folder,
+            secret_id_file=secret_id_file,
+            port=port,
+            policy_file=policy_file,
+            policy_digest=self.policy.digest,
+            certificate=certificate,
+            people=self.people.values(),
+            signer_ports=signer_ports,
+            openbao=self.openbao[0],
+            bitcoin=self.bitcoind.users["custody"],
+            ethereum_url=self.anvil.url,
+        )
+        return ServiceProcess(
+            name="custody",
+            module="custody.main",
+            folder=folder,
+            log_file=self.state.logs / "custody.log",
+            configuration=configuration,
+            certificate=certificate,
+            openbao=self.openbao[0],
+            secret_id_file=secret_id_file,
+            port=port,
+            supervisor=self.supervisor,
+        )
 
     def _start_bitcoind(self) -> None:
         command = self._toolchain().bitcoind()
@@ -175,7 +265,7 @@ class Localnet:
             log_folder=self.state.logs,
             port=self.ports.port(name),
             cluster_port=self.ports.port(f"{name}-cluster"),
-            certificate=self.certificates.issue(f"{name}.bailee", server=True),
+            certificate=self.certificates.issue(f"{name}.bailee", server=True, by_address=True),
             supervisor=self.supervisor,
         )
 

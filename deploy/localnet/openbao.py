@@ -62,8 +62,13 @@ path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }
 """
-_SIGN_RULE: Final = 'path "{mount}/sign/{key}" {{ capabilities = ["update"] }}\n'
+# A process reads its keys' properties to refuse one that could be exported, deleted or backed up.
+_SIGN_RULE: Final = """
+path "{mount}/keys/{key}" {{ capabilities = ["read"] }}
+path "{mount}/sign/{key}" {{ capabilities = ["update"] }}
+"""
 _WRAP_RULES: Final = """
+path "{mount}/keys/{key}" {{ capabilities = ["read"] }}
 path "{mount}/encrypt/{key}" {{ capabilities = ["update"] }}
 path "{mount}/decrypt/{key}" {{ capabilities = ["update"] }}
 """

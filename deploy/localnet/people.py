@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from custody.client import Credentials, load_key, new_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from custody.client import Credentials, load_key, new_key
 from deploy.localnet.certificates import Certificate, CertificateAuthority
 from deploy.localnet.state import write_private
 from signers.statements.account import Party
@@ -80,7 +81,7 @@ CAST: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """One of the cast, with its files. The key file is encrypted; its passphrase lies beside it, mode 0600."""
+    """One of the cast, with its files. The key file is encrypted; its passphrase lies beside it."""
 
     part: Part
     public_key: Ed25519Key

@@ -1,4 +1,4 @@
-"""What the product's own processes have in common: a TOML file, a delivered SecretID, and a health service."""
+"""What the product's own processes have in common: a TOML file, a delivered SecretID, a health service."""
 
 import sys
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 import tomlkit
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # no types
 
 from deploy.localnet.certificates import Certificate
 from deploy.localnet.openbao import OpenBao
@@ -98,7 +98,8 @@ class ServiceProcess:
             private_key=self.certificate.key_file.read_bytes(),
             certificate_chain=self.certificate.certificate_file.read_bytes(),
         )
-        with grpc.secure_channel(self.target, credentials) as channel:
+        options = [("grpc.ssl_target_name_override", self.certificate.name)]
+        with grpc.secure_channel(self.target, credentials, options=options) as channel:
             try:
                 answer = health_pb2_grpc.HealthStub(channel).Check(
                     health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS

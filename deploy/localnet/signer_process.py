@@ -1,6 +1,6 @@
 """One signer process of the localnet, in its own trust domain as far as one machine allows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,6 @@ ETHEREUM_KEY_HOLDER: Final = "signer-1"
 def signer_configuration(
     *,
     number: int,
-    numbers: Sequence[int],
     ports: Mapping[int, int],
     folder: Path,
     secret_id_file: Path,
@@ -51,7 +50,7 @@ def signer_configuration(
                 "target": f"{LOOPBACK}:{ports[peer]}",
                 "certificate_name": f"signer-{peer}.bailee",
             }
-            for peer in numbers
+            for peer in ports
             if peer != number
         ],
         "vault": {

@@ -14,7 +14,7 @@ LOCK_TIME: Final = 0
 SEQUENCE: Final = 0xFFFFFFFD
 """Signals replaceability (BIP-125) and switches relative lock times off (BIP-68)."""
 
-INPUTS_MAX: Final = 256
+INPUTS_MAX: Final = 64
 """A 2-of-3 input weighs 418 units at most, so this stays well below the 400,000 that nodes relay."""
 
 PREVIOUS_BYTES_MAX: Final = 1_000_000

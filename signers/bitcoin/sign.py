@@ -13,7 +13,11 @@ from coincurve import PublicKey
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    Prehashed,
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from embit.script import Witness
 from embit.transaction import Transaction
 
@@ -24,7 +28,7 @@ from signers.bitcoin.decode import read_transaction, txid_of
 from signers.bitcoin.verify import VerifiedPayout
 from signers.statements import multisig
 from signers.statements.identifiers import CompressedKey, EcdsaSignature
-from signers.statements.refusals import Tag, refuse_unless
+from signers.statements.refusals import Refusal, Tag, refuse_unless
 
 SignDigest = Callable[[bytes], Awaitable[EcdsaSignature]]
 """Signs 32 bytes with the account key: compact r ‖ s, low S."""
@@ -141,6 +145,23 @@ def verify_signed(transaction: bytes, verified: VerifiedPayout) -> None:
 def witness_signature(signature: EcdsaSignature) -> bytes:
     """A signature as a witness carries it: strict DER (BIP-66) and the hash type."""
     return _der(signature) + bytes([SIGHASH_ALL])
+
+
+def read_witness_signature(data: bytes) -> EcdsaSignature:
+    """A signature out of the form that witnesses and peers use.
+
+    Raises:
+        Refusal: `signature-invalid` for another hash type, or anything but strict DER in its one spelling.
+    """
+    try:
+        r, s = decode_dss_signature(data[:-1])
+        signature = EcdsaSignature(f"{r:064x}{s:064x}")
+    except ValueError as error:
+        raise Refusal(Tag.SIGNATURE_INVALID, f"not DER of two numbers: {error}") from error
+    refuse_unless(
+        witness_signature(signature) == data, Tag.SIGNATURE_INVALID, "not strict DER with SIGHASH_ALL"
+    )
+    return signature
 
 
 def multisig_witness(signatures: list[bytes], witness_script: bytes) -> list[bytes]:

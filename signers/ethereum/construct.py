@@ -66,12 +66,12 @@ class UnsignedPayout:
 
 
 def build_payout(*, intent: Intent, account: Account, fee: Wei) -> UnsignedPayout:
-    """The payout of `intent` at a fee of at most `fee`.
+    """The payout of `intent`, which costs at most `fee`.
 
     Args:
         intent: what to pay, to where, and the nonce every attempt uses.
         account: whose ether.
-        fee: the most the network may receive; rounded down to whole wei for a unit of gas.
+        fee: the most the network may receive: a multiple of the gas.
 
     Raises:
         Refusal: as `terms.require_terms`.

@@ -19,10 +19,7 @@ _TIP_DIVISOR: Final = 8
 
 
 def max_fee_per_gas(fee: Wei) -> int:
-    """What a unit of gas may cost, in wei, so that all of it costs at most `fee`.
-
-    Rounded down: up to 20,999 wei of the stated fee are never paid.
-    """
+    """What a unit of gas may cost, in wei, so that all of it costs at most `fee`."""
     return fee.units // GAS
 
 
@@ -41,7 +38,7 @@ def require_terms(intent: Intent, account: Account, fee: Wei) -> NonceAnchor:
     Raises:
         Refusal: `statement-network`, `account-unknown` (the intent is another account's), `account-keys` (the
             account's address is not its key's), `nonce` (the anchor is none), `chain-id`, `destination` (the
-            account itself), `fee-cap`, or `amount` (a fee that buys no gas).
+            account itself), `fee-cap`, or `amount` (a fee that is no whole number of wei for a unit of gas).
     """
     refuse_unless(
         intent.network is account.network, Tag.STATEMENT_NETWORK, f"{intent.network}, {account.network}"
@@ -60,7 +57,9 @@ def require_terms(intent: Intent, account: Account, fee: Wei) -> NonceAnchor:
     )
     cap = intent.fee_cap
     refuse_unless(isinstance(cap, Wei) and fee <= cap, Tag.FEE_CAP, f"{fee} above {cap}")
-    refuse_unless(max_fee_per_gas(fee) > 0, Tag.AMOUNT, f"{fee} buys no gas")
+    refuse_unless(
+        bool(fee) and fee.units % GAS == 0, Tag.AMOUNT, f"a fee of {fee} is no multiple of {GAS} gas"
+    )
     return anchor
 
 

@@ -53,6 +53,8 @@ class Signer:
     id: SignerId
     network: Network
     policy: Policy
+    policy_envelope: Envelope
+    """With the admins' signatures."""
     journal: Journal
     statements: StatementSigner
     keys: AccountKeys

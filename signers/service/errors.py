@@ -13,7 +13,7 @@ import grpc
 import protovalidate
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
-from google.rpc import ( # it ships no types
+from google.rpc import (
     code_pb2,
     error_details_pb2,
     status_pb2,

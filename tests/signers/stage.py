@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from signers.bitcoin.coins import Coin
-from signers.journal import AllowlistEntrySeen, Journal, PolicyPinned, document
+from signers.journal import AllowlistEntrySeen, Journal
 from signers.keys.single_holder import SingleHolder
 from signers.rules.announce import Announcement, announce
 from signers.rules.bitcoin_chain import BitcoinChain
@@ -100,9 +100,6 @@ class Stage:
         """A signer process: it opens its journal and has asked nobody yet."""
         world, party = self.world, self.world.signers[index]
         journal = Journal.open(self.path(index))
-        if journal.views.policy is None:
-            pinned = PolicyPinned(policy_digest=world.policy.digest, policy=document(world.policy_envelope))
-            journal.append(pinned, at=self.clock[0])
         participants = tuple(each.signer for each in world.signers)
         joint = SingleHolder(own_id=party.signer, holder_id=participants[0], keys=self.keys[index])
         peer_keys = {each.signer: each.public_key for each in world.signers if each.signer != party.signer}
@@ -110,6 +107,7 @@ class Stage:
             id=party.signer,
             network=world.network,
             policy=world.policy,
+            policy_envelope=world.policy_envelope,
             journal=journal,
             statements=WorldStatementSigner(party.statement_key),
             keys=self.keys[index],

@@ -96,6 +96,11 @@ class Material:
         return self.account.bitcoin.script_pubkey.raw
 
 
+def name_of(test: str) -> str:
+    """An account id of one test alone."""
+    return "test-" + hashlib.sha256(test.encode()).hexdigest()[:16]
+
+
 def make(name: str = "client-one", network: Network = Network.REGTEST) -> Material:
     """An account whose keys follow from its name."""
     account = AccountId(name)

@@ -183,7 +183,7 @@ def test_dust_limits_are_those_of_bitcoin_core(script: str, limit: int) -> None:
 
 def test_the_most_inputs_stay_within_what_nodes_relay() -> None:
     baseline = payment()
-    coins = tuple(coin(baseline.material.script, 400_000, seed=seed) for seed in range(INPUTS_MAX))
+    coins = tuple(coin(baseline.material.script, 4_000_000, seed=seed) for seed in range(INPUTS_MAX))
     many = baseline.but(coins=coins, fee=Sats(0)).but_intent(anchor=outpoint_anchor(coins[0]))
     unsigned = len(build_payout(**many.arguments).transaction)
     witness = 1 + 1 + 2 * (1 + 72) + 1 + 105

@@ -15,9 +15,11 @@ from signers.bitcoin.sign import (
     ImplementationsDisagree,
     PartialSignatures,
     combine,
+    read_witness_signature,
     sign_payout,
     verify_partial,
     verify_signed,
+    witness_signature,
 )
 from signers.bitcoin.verify import verify_payout
 from signers.statements.amounts import Sats
@@ -116,6 +118,42 @@ def test_no_partial_signature_with_a_flipped_bit_is_accepted(bit: int) -> None:
     with pytest.raises(Refusal) as refused:
         verify_partial(replace(PARTIALS[0], signatures=(altered, SECOND)), VERIFIED)
     assert refused.value.tag is Tag.SIGNATURE_INVALID
+
+
+@given(st.integers(0, 2))
+def test_a_signature_survives_the_form_that_peers_use(which: int) -> None:
+    for signature in PARTIALS[which].signatures:
+        assert read_witness_signature(witness_signature(signature)) == signature
+
+
+DER = witness_signature(FIRST)
+OTHER_FORMS = {
+    "nothing": b"",
+    "another hash type": DER[:-1] + b"\x02",
+    "no hash type": DER[:-1],
+    "a byte behind": DER + b"\x01",
+    "compact": FIRST.raw + b"\x01",
+    "a negative number": bytes.fromhex("3006020181020101") + b"\x01",
+    "a number with a zero too many": bytes.fromhex("300702020001020101") + b"\x01",
+    "a number of 33 bytes": bytes.fromhex("302602210100" + "00" * 31 + "020101") + b"\x01",
+    "a long form of the length": b"\x30\x81" + DER[1:],
+}
+
+
+@pytest.mark.parametrize("data", OTHER_FORMS.values(), ids=OTHER_FORMS.keys())
+def test_another_form_of_a_signature_is_refused(data: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        read_witness_signature(data)
+    assert refused.value.tag is Tag.SIGNATURE_INVALID
+
+
+@given(st.binary(max_size=80))
+def test_arbitrary_bytes_are_a_signature_in_one_spelling_or_refused(data: bytes) -> None:
+    try:
+        signature = read_witness_signature(data)
+    except Refusal:
+        return
+    assert witness_signature(signature) == data
 
 
 def test_one_key_twice_is_no_pair() -> None:

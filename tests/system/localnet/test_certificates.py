@@ -73,15 +73,20 @@ def test_the_principal_is_the_one_dns_name(authority: CertificateAuthority) -> N
     assert names_of(certificate).get_values_for_type(x509.IPAddress) == []
 
 
-def test_a_server_has_loopback_too(authority: CertificateAuthority) -> None:
+def test_a_principal_that_serves_has_no_second_name(authority: CertificateAuthority) -> None:
     names = names_of(authority.issue("signer-1.bailee", server=True))
+    assert [str(name.value) for name in names] == ["signer-1.bailee"]
+
+
+def test_a_server_reached_by_address_has_loopback_too(authority: CertificateAuthority) -> None:
+    names = names_of(authority.issue("signer-1.bailee", server=True, by_address=True))
     assert names.get_values_for_type(x509.DNSName) == ["signer-1.bailee"]
     assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == [LOOPBACK]
 
 
 @pytest.mark.parametrize("expected", ["signer-1.bailee", LOOPBACK])
 def test_mutual_tls(authority: CertificateAuthority, expected: str) -> None:
-    server = authority.issue("signer-1.bailee", server=True)
+    server = authority.issue("signer-1.bailee", server=True, by_address=True)
     client = authority.issue("custody.bailee", server=True)
     assert shake_hands(server=server, client=client, expected_server=expected) == "custody.bailee"
 
