@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Hashable
 from enum import Enum
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
 from custody.domain.account import PledgeAccount
 from custody.domain.collateral import PublishedPrice
@@ -24,6 +24,8 @@ from signers.statements.envelope import Envelope
 
 T = TypeVar("T")
 
+_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 _Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 """To what `json` writes, and back."""
 
@@ -31,7 +33,7 @@ _Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 def dump(record: object) -> str:
     """The document of a dataclass."""
     encode, _ = _codec(cast("Hashable", type(record)))
-    return json.dumps(encode(record), separators=(",", ":"))
+    return _encode(encode(record))
 
 
 def load(cls: type[T], document: str) -> T:
@@ -65,7 +67,7 @@ def dump_result(result: object) -> str:
     encode, _ = _codec(cast("Hashable", _RESULTS[name]))
     body = [encode(record) for record in records]
     kind = f"{name}s" if isinstance(result, tuple) else name
-    return json.dumps([kind, *body], separators=(",", ":"))
+    return _encode([kind, *body])
 
 
 def load_result(document: str) -> object:
