@@ -5,6 +5,7 @@ this module is the documented file; `bailee-custody --example` prints it.
 """
 
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -279,6 +280,11 @@ class Configuration(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment over the file that `read` names; nothing else."""
         return env_settings, init_settings
+
+
+def example() -> str:
+    """The documented configuration."""
+    return resources.files("custody").joinpath("configuration.example.toml").read_text(encoding="utf-8")
 
 
 def read(file: Path) -> Configuration:
