@@ -251,6 +251,12 @@ class Configuration(BaseSettings):
                 raise ValueError(f"{chain}.nodes: {node.name} is https:, or insecure.plain_http_nodes")
 
     @property
+    def host(self) -> str:
+        """Where `listen` can be reached from this machine."""
+        host = self.listen.rpartition(":")[0].strip("[]")
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - told to, not chosen
+
+    @property
     def custodian_party(self) -> Party:
         """The custodian as statements name it."""
         return Party(entity=self.custodian.entity, public_key=self.custodian.public_key)

@@ -5,6 +5,9 @@ the process is told to end, or one of them ends. Whatever ends by itself ends th
 starts it again is the recovery, and every step is safe to be killed anywhere.
 """
 
+import custody.tls_floor  # noqa: F401 - before anything imports grpc
+
+# isort: split
 import argparse
 import asyncio
 import secrets
@@ -14,6 +17,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +48,7 @@ from custody.rpc.pagination import KEY_BYTES, PageTokens
 from custody.rpc.principals import Directory
 from custody.rpc.reports import Reports
 from custody.rpc.server import Server, ServerTerms
-from custody.rpc.tls import TlsFiles, require_tls_1_3, server_credentials
+from custody.rpc.tls import TlsFiles, WeakTls, require_tls_1_3, server_credentials
 from custody.workers.bitcoin_watcher import BitcoinWatcher
 from custody.workers.chain_health import ChainHealth
 from custody.workers.ethereum_watcher import EthereumWatcher
@@ -58,6 +62,8 @@ from signers.statements.identifiers import Seconds
 from signers.statements.policy import Policy
 
 WORKER_INTERVAL_SECONDS: Final = 1.0
+STEP_SECONDS: Final = 2.0
+"""What the workers' steps under way get to end by themselves; cancelled anywhere they are safe too."""
 _log = structlog.get_logger("custody.main")
 
 
@@ -211,31 +217,43 @@ async def serve(told: Configuration, adapters: Adapters, stop: asyncio.Event) ->
 
     Raises:
         PartEnded: one of them did; the others were stopped.
+        WeakTls: an older TLS can be negotiated.
     """
     feed, halt = Feed(adapters.store), asyncio.Event()
     server = serving(told, adapters.store, feed)
-    running = {
-        asyncio.create_task(
-            run(worker, interval_seconds=WORKER_INTERVAL_SECONDS, stop=halt), name=worker.name
-        )
-        for worker in workers(adapters)
-    }
     lives = {**adapters.lives, "feed": feed.run}
-    tasks = running | {asyncio.create_task(life(), name=name) for name, life in lives.items()}
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    await server.start()
-    _log.info("serving", port=server.port, **said(told))
-    ended, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    fault = next((task for task in ended if task is not stopping), None)
-    _log.info("stopping", because=fault.get_name() if fault else "told to")
-    await server.stop(grace_seconds=0 if fault else told.limits.shutdown_grace_seconds)
-    halt.set()
-    await asyncio.wait(running, timeout=told.limits.shutdown_grace_seconds)
-    for task in (*tasks, stopping):
-        task.cancel()
-    await asyncio.gather(*tasks, stopping, return_exceptions=True)
+    for worker in workers(adapters):
+        lives[worker.name] = partial(run, worker, interval_seconds=WORKER_INTERVAL_SECONDS, stop=halt)
+    async with AsyncExitStack() as stack:
+        await server.start()
+        stack.push_async_callback(server.stop, grace_seconds=0)
+        await asyncio.to_thread(require_tls_1_3, server.port, host=told.host)
+        tasks = [asyncio.create_task(life(), name=name) for name, life in lives.items()]
+        stack.push_async_callback(cancelled, tasks)
+        _log.info("serving", port=server.port, **said(told))
+        fault = await first_to_end(tasks, stop)
+        _log.info("stopping", because=fault.get_name() if fault else "told to")
+        grace = told.limits.shutdown_grace_seconds
+        await server.stop(grace_seconds=0 if fault else grace)
+        halt.set()
+        await asyncio.wait(tasks[len(adapters.lives) + 1 :], timeout=STEP_SECONDS)
     if fault is not None:
         raise PartEnded(fault.get_name()) from (None if fault.cancelled() else fault.exception())
+
+
+async def first_to_end(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event) -> asyncio.Task[None] | None:
+    """The task that ended by itself; `None` once `stop` is set."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    return next((task for task in tasks if task.done()), None)
+
+
+async def cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel what still runs, and wait for it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def said(told: Configuration) -> dict[str, object]:
@@ -271,7 +289,6 @@ def main() -> None:
     if arguments.example:
         sys.stdout.write(configuration.example())
         return
-    require_tls_1_3()
     try:
         told = configuration.read(arguments.config)
         logs.configure(told.log_level)
@@ -279,7 +296,7 @@ def main() -> None:
     except PartEnded as error:
         _log.critical("ended", part=str(error), exc_info=error.__cause__)
         sys.exit(1)
-    except (ConfigurationInvalid, CustodyError, LoginFailed, OSError) as error:
+    except (ConfigurationInvalid, CustodyError, LoginFailed, WeakTls, OSError) as error:
         sys.stderr.write(f"bailee-custody cannot start: {error}\n")
         sys.exit(2)
 

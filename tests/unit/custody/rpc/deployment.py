@@ -24,13 +24,11 @@ from custody.rpc.pagination import KEY_BYTES, PageTokens
 from custody.rpc.principals import Directory
 from custody.rpc.reports import Reports
 from custody.rpc.server import SERVICES, Server, ServerTerms
-from custody.rpc.tls import TlsFiles, require_tls_1_3, server_credentials
+from custody.rpc.tls import TlsFiles, server_credentials
 from signers.statements.identifiers import Seconds
 from tests.factories import build_world
 from tests.unit.custody.rpc.pki import Authority, Identity
 from tests.unit.custody.rpc.scenario import Scenario
-
-require_tls_1_3()
 
 AUTHORITY = Authority()
 SERVER_NAME = "custody.test"
