@@ -48,11 +48,12 @@ def require_tls_1_3(port: int, *, host: str = "127.0.0.1") -> None:
 def _client_hello() -> bytes:
     """What a client says first that knows TLS 1.2 and nothing newer."""
     context = ssl.create_default_context()
+    context.check_hostname = False  # it says hello and listens no further
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
     with suppress(ssl.SSLWantReadError):
-        context.wrap_bio(heard, said, server_hostname="localhost").do_handshake()
+        context.wrap_bio(heard, said).do_handshake()
     return said.read()
 
 
