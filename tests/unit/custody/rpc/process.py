@@ -56,9 +56,10 @@ async def serve(folder: Path, ends: str) -> None:
     chain: Any = Silent(ChainUnavailable(answered=0, needed=1, causes=["silent"]))
     signers: Any = Silent(SignerUnavailable(world.signers[0].signer, "silent"), ids=())
     attestor: Any = Silent(AttestationUnavailable("silent"), public_key=world.attestation.public_key)
+    faulty: Any = Silent(RuntimeError("a fault of the program"))
     adapters = main.Adapters(
         store=store,
-        bitcoin=chain,
+        bitcoin=faulty if ends == "worker" else chain,
         ethereum=chain,
         signers=signers,
         attestor=attestor,

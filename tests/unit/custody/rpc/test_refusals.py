@@ -487,6 +487,20 @@ async def test_a_fault_of_ours_shows_nothing_but_a_number(
     assert "secret detail" in log
 
 
+async def test_the_access_log_says_who_and_what_and_nothing_of_the_content(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "LienService/ReserveLien"
+    request = ROWS[name].request(deployment.scenario)
+    capsys.readouterr()
+    await deployment.call("secured", name, request)
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if name in each)
+    for part in ("secured.test", "code=OK", "correlation_id=", "milliseconds="):
+        assert part in line
+    for content in ("acct-client-one", "lien-2", request.request_id, "payload"):  # type: ignore[attr-defined]
+        assert content not in line
+
+
 def test_the_readers_are_who_may_read() -> None:
     assert {name for name, row in ROWS.items() if row.callers == frozenset(READERS)} == {
         name for name in TENANTS if api.is_read(METHODS[name])
