@@ -62,6 +62,9 @@ from signers.statements.identifiers import Seconds
 from signers.statements.policy import Policy
 
 WORKER_INTERVAL_SECONDS: Final = 1.0
+RECURSION_LIMIT: Final = 1_000
+"""Python's own. py_ecc, which web3 loads, sets 100,000: then nested JSON ends the process, not its parse."""
+
 STEP_SECONDS: Final = 2.0
 """What the workers' steps under way get to end by themselves; cancelled anywhere they are safe too."""
 _log = structlog.get_logger("custody.main")
@@ -289,6 +292,7 @@ def main() -> None:
     if arguments.example:
         sys.stdout.write(configuration.example())
         return
+    sys.setrecursionlimit(RECURSION_LIMIT)
     try:
         told = configuration.read(arguments.config)
         logs.configure(told.log_level)

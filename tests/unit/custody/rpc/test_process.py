@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from typing import Any
 import grpc
 import pytest
 from bailee.custody.v1 import collateral_service_pb2 as rpc
+from bailee.custody.v1 import lien_service_pb2 as lien_rpc
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
 
 from custody import configuration
 from custody.rpc.server import SERVICES
+from signers.statements.envelope import Envelope
 from tests.factories import build_world
 from tests.unit.custody.rpc.deployment import AUTHORITY, SERVER_NAME, Refused, identity
 from tests.unit.custody.rpc.rows import ACCOUNT, METHODS
@@ -176,10 +179,14 @@ async def test_reflection_names_every_service(service: Running) -> None:
 
 
 async def test_reflection_is_for_principals(service: Running) -> None:
+    async def silence() -> AsyncIterator[Any]:
+        await asyncio.Event().wait()
+        yield None  # the refusal comes before a question
+
     async with service.channel("stranger.test") as channel:
-        with pytest.raises(aio.AioRpcError) as caught:
-            await listed(channel)
-    assert Refused.read(caught.value).reason == "CERTIFICATE_REQUIRED"
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        ended = await _outcome(_rest(stub.ServerReflectionInfo(silence(), timeout=5)))
+    assert Refused.read(ended).reason == "CERTIFICATE_REQUIRED"
 
 
 async def test_a_method_that_is_not(service: Running) -> None:
@@ -192,6 +199,29 @@ async def test_a_method_that_is_not(service: Running) -> None:
 
 def test_the_protos_services_are_served() -> None:
     assert {method.containing_service.full_name for method in METHODS.values()} == set(SERVICES)
+
+
+async def test_nested_json_ends_its_call_and_not_the_process(service: Running) -> None:
+    """One caller's 64 KiB of brackets must not cost everybody the service."""
+    async with service.channel("secured.test") as channel:
+        call: Any = channel.unary_unary("/bailee.custody.v1.LienService/ReserveLien")
+        for data in (b"[" * 65_536, Envelope("any", b"[" * 49_000).to_json()):
+            request = lien_rpc.ReserveLienRequest(
+                parent=ACCOUNT, lien_id="lien-2", request_id=str(uuid.uuid4()), envelope=data
+            )
+            refused = Refused.read(await _outcome(call(request.SerializeToString(), timeout=5)))
+            assert refused.reason == "STATEMENT_MALFORMED"
+    assert service.process.poll() is None
+
+
+def test_the_recursion_limit_is_pythons_own() -> None:
+    """Whatever the libraries made of it while they were loaded."""
+    script = (
+        "import sys, custody.main as m; sys.argv[1:] = ['--config', 'none']\n"
+        "try: m.main()\nexcept SystemExit as end: code = end.code\n"
+        "print(code, sys.getrecursionlimit())"
+    )
+    assert python("-c", script).stdout.split() == ["2", "1000"]
 
 
 # The end.

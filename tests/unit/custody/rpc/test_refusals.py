@@ -358,8 +358,24 @@ async def test_signatures_that_do_not_count(name: str, change: object, at: At) -
 @pytest.mark.parametrize("name", SIGNED)
 @pytest.mark.parametrize(
     "data",
-    [b"{}", b"[" * 5000, b"\x00", b'{"payload":"","payloadType":"x","signatures":[],"signatures":[]}'],
-    ids=["empty-object", "deep", "binary", "duplicate-key"],
+    [
+        b"{}",
+        b"\x00",
+        b'{"payload":"","payloadType":"x","signatures":[],"signatures":[]}',
+        b"[" * 65_536,
+        b'{"a":' * 13_000,
+        Envelope("application/vnd.bailee.price.v1+json", b"[" * 49_000).to_json(),
+        Envelope("application/vnd.bailee.price.v1+json", b'{"a":' * 9_800).to_json(),
+    ],
+    ids=[
+        "empty-object",
+        "binary",
+        "duplicate-key",
+        "deep",
+        "deep-objects",
+        "deep-payload",
+        "deep-payload-objects",
+    ],
 )
 async def test_bytes_that_are_no_envelope(name: str, data: bytes, at: At) -> None:
     row = ROWS[name]
