@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from bailee.custody.v1 import account_pb2 as bailee_dot_custody_dot_v1_dot_account__pb2
+from bailee.custody.v1 import cause_pb2 as bailee_dot_custody_dot_v1_dot_cause__pb2
 from bailee.custody.v1 import collateral_report_pb2 as bailee_dot_custody_dot_v1_dot_collateral__report__pb2
 from bailee.custody.v1 import deposit_pb2 as bailee_dot_custody_dot_v1_dot_deposit__pb2
 from bailee.custody.v1 import destination_pb2 as bailee_dot_custody_dot_v1_dot_destination__pb2
@@ -36,7 +37,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*bailee/custody/v1/collateral_service.proto\x12\x11\x62\x61ilee.custody.v1\x1a\x1f\x62\x61ilee/custody/v1/account.proto\x1a)bailee/custody/v1/collateral_report.proto\x1a\x1f\x62\x61ilee/custody/v1/deposit.proto\x1a#bailee/custody/v1/destination.proto\x1a\x1c\x62\x61ilee/custody/v1/lien.proto\x1a\x1f\x62\x61ilee/custody/v1/posting.proto\x1a\x1d\x62\x61ilee/custody/v1/price.proto\x1a\"bailee/custody/v1/withdrawal.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"j\n\x11GetAccountRequest\x12U\n\x04name\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\"Z\n\x13ListAccountsRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"]\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.bailee.custody.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x15GetDestinationRequest\x12{\n\x04name\x18\x01 \x01(\tBm\xe2\x41\x01\x02\xfa\x41\x1c\n\x1a\x63ustody.bailee/Destination\xbaHGrE\x18g2A^accounts/[a-z][a-z0-9-]{2,39}/destinations/[a-z][a-z0-9-]{2,39}$\"\xb7\x01\n\x17ListDestinationsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"i\n\x18ListDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.bailee.custody.v1.Destination\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x13ListDepositsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"]\n\x14ListDepositsResponse\x12,\n\x08\x64\x65posits\x18\x01 \x03(\x0b\x32\x1a.bailee.custody.v1.Deposit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x7f\n\x0eGetLienRequest\x12m\n\x04name\x18\x01 \x01(\tB_\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63ustody.bailee/Lien\xbaH@r>\x18`2:^accounts/[a-z][a-z0-9-]{2,39}/liens/[a-z][a-z0-9-]{2,39}$\"\xb0\x01\n\x10ListLiensRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"T\n\x11ListLiensResponse\x12&\n\x05liens\x18\x01 \x03(\x0b\x32\x17.bailee.custody.v1.Lien\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x14GetWithdrawalRequest\x12y\n\x04name\x18\x01 \x01(\tBk\xe2\x41\x01\x02\xfa\x41\x1b\n\x19\x63ustody.bailee/Withdrawal\xbaHFrD\x18\x66\x32@^accounts/[a-z][a-z0-9-]{2,39}/withdrawals/[a-z][a-z0-9-]{2,39}$\"\xb6\x01\n\x16ListWithdrawalsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"f\n\x17ListWithdrawalsResponse\x12\x32\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x1d.bailee.custody.v1.Withdrawal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x13ListPostingsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"]\n\x14ListPostingsResponse\x12,\n\x08postings\x18\x01 \x03(\x0b\x32\x1a.bailee.custody.v1.Posting\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x11ListPricesRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"W\n\x12ListPricesResponse\x12(\n\x06prices\x18\x01 \x03(\x0b\x32\x18.bailee.custody.v1.Price\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbf\x01\n\x1aGetCollateralReportRequest\x12o\n\x04name\x18\x01 \x01(\tBa\xe2\x41\x01\x02\xfa\x41!\n\x1f\x63ustody.bailee/CollateralReport\xbaH6r4\x18\x42\x32\x30^accounts/[a-z][a-z0-9-]{2,39}/collateralReport$\x12\x30\n\x14min_account_sequence\x18\x02 \x01(\x04\x42\x12\xe2\x41\x01\x01\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\"}\n\x16WatchCollateralRequest\x12\x63\n\x08\x61\x63\x63ounts\x18\x01 \x03(\tBQ\xe2\x41\x01\x01\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH/\x92\x01,\x10\xe8\x07\x18\x01\"%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\"\xff\x06\n\x17WatchCollateralResponse\x12G\n\x08snapshot\x18\x01 \x01(\x0b\x32\x33.bailee.custody.v1.WatchCollateralResponse.SnapshotH\x00\x12\x43\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x31.bailee.custody.v1.WatchCollateralResponse.ChangeH\x00\x12I\n\theartbeat\x18\x03 \x01(\x0b\x32\x34.bailee.custody.v1.WatchCollateralResponse.HeartbeatH\x00\x12\x10\n\x08position\x18\x04 \x01(\t\x12\x18\n\x10\x61\x63\x63ount_sequence\x18\x05 \x01(\x04\x1al\n\x08Snapshot\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.bailee.custody.v1.Account\x12\x33\n\x06report\x18\x02 \x01(\x0b\x32#.bailee.custody.v1.CollateralReport\x1a\xa9\x03\n\x06\x43hange\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x46\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x37.bailee.custody.v1.WatchCollateralResponse.Change.Cause\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x33\n\x06report\x18\x04 \x01(\x0b\x32#.bailee.custody.v1.CollateralReport\x12/\n\x0b\x63ommit_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcd\x01\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x11\n\rCAUSE_ACCOUNT\x10\x01\x12\x11\n\rCAUSE_DEPOSIT\x10\x02\x12\x1a\n\x16\x43\x41USE_DEPOSIT_REVERSED\x10\x03\x12\x0e\n\nCAUSE_LIEN\x10\x04\x12\x14\n\x10\x43\x41USE_WITHDRAWAL\x10\x05\x12\x1d\n\x19\x43\x41USE_WITHDRAWAL_REOPENED\x10\x06\x12\x0f\n\x0b\x43\x41USE_PRICE\x10\x07\x12\x15\n\x11\x43\x41USE_DESTINATION\x10\x08\x1a<\n\tHeartbeat\x12/\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05\x65vent2\xa4\n\n\x11\x43ollateralService\x12S\n\nGetAccount\x12$.bailee.custody.v1.GetAccountRequest\x1a\x1a.bailee.custody.v1.Account\"\x03\x90\x02\x01\x12\x64\n\x0cListAccounts\x12&.bailee.custody.v1.ListAccountsRequest\x1a\'.bailee.custody.v1.ListAccountsResponse\"\x03\x90\x02\x01\x12_\n\x0eGetDestination\x12(.bailee.custody.v1.GetDestinationRequest\x1a\x1e.bailee.custody.v1.Destination\"\x03\x90\x02\x01\x12p\n\x10ListDestinations\x12*.bailee.custody.v1.ListDestinationsRequest\x1a+.bailee.custody.v1.ListDestinationsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListDeposits\x12&.bailee.custody.v1.ListDepositsRequest\x1a\'.bailee.custody.v1.ListDepositsResponse\"\x03\x90\x02\x01\x12J\n\x07GetLien\x12!.bailee.custody.v1.GetLienRequest\x1a\x17.bailee.custody.v1.Lien\"\x03\x90\x02\x01\x12[\n\tListLiens\x12#.bailee.custody.v1.ListLiensRequest\x1a$.bailee.custody.v1.ListLiensResponse\"\x03\x90\x02\x01\x12\\\n\rGetWithdrawal\x12\'.bailee.custody.v1.GetWithdrawalRequest\x1a\x1d.bailee.custody.v1.Withdrawal\"\x03\x90\x02\x01\x12m\n\x0fListWithdrawals\x12).bailee.custody.v1.ListWithdrawalsRequest\x1a*.bailee.custody.v1.ListWithdrawalsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListPostings\x12&.bailee.custody.v1.ListPostingsRequest\x1a\'.bailee.custody.v1.ListPostingsResponse\"\x03\x90\x02\x01\x12^\n\nListPrices\x12$.bailee.custody.v1.ListPricesRequest\x1a%.bailee.custody.v1.ListPricesResponse\"\x03\x90\x02\x01\x12n\n\x13GetCollateralReport\x12-.bailee.custody.v1.GetCollateralReportRequest\x1a#.bailee.custody.v1.CollateralReport\"\x03\x90\x02\x01\x12o\n\x0fWatchCollateral\x12).bailee.custody.v1.WatchCollateralRequest\x1a*.bailee.custody.v1.WatchCollateralResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*bailee/custody/v1/collateral_service.proto\x12\x11\x62\x61ilee.custody.v1\x1a\x1f\x62\x61ilee/custody/v1/account.proto\x1a\x1d\x62\x61ilee/custody/v1/cause.proto\x1a)bailee/custody/v1/collateral_report.proto\x1a\x1f\x62\x61ilee/custody/v1/deposit.proto\x1a#bailee/custody/v1/destination.proto\x1a\x1c\x62\x61ilee/custody/v1/lien.proto\x1a\x1f\x62\x61ilee/custody/v1/posting.proto\x1a\x1d\x62\x61ilee/custody/v1/price.proto\x1a\"bailee/custody/v1/withdrawal.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"j\n\x11GetAccountRequest\x12U\n\x04name\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\"Z\n\x13ListAccountsRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"]\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.bailee.custody.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x15GetDestinationRequest\x12{\n\x04name\x18\x01 \x01(\tBm\xe2\x41\x01\x02\xfa\x41\x1c\n\x1a\x63ustody.bailee/Destination\xbaHGrE\x18g2A^accounts/[a-z][a-z0-9-]{2,39}/destinations/[a-z][a-z0-9-]{2,39}$\"\xb7\x01\n\x17ListDestinationsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"i\n\x18ListDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.bailee.custody.v1.Destination\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x13ListDepositsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"]\n\x14ListDepositsResponse\x12,\n\x08\x64\x65posits\x18\x01 \x03(\x0b\x32\x1a.bailee.custody.v1.Deposit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x7f\n\x0eGetLienRequest\x12m\n\x04name\x18\x01 \x01(\tB_\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63ustody.bailee/Lien\xbaH@r>\x18`2:^accounts/[a-z][a-z0-9-]{2,39}/liens/[a-z][a-z0-9-]{2,39}$\"\xb0\x01\n\x10ListLiensRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"T\n\x11ListLiensResponse\x12&\n\x05liens\x18\x01 \x03(\x0b\x32\x17.bailee.custody.v1.Lien\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x14GetWithdrawalRequest\x12y\n\x04name\x18\x01 \x01(\tBk\xe2\x41\x01\x02\xfa\x41\x1b\n\x19\x63ustody.bailee/Withdrawal\xbaHFrD\x18\x66\x32@^accounts/[a-z][a-z0-9-]{2,39}/withdrawals/[a-z][a-z0-9-]{2,39}$\"\xb6\x01\n\x16ListWithdrawalsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"f\n\x17ListWithdrawalsResponse\x12\x32\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x1d.bailee.custody.v1.Withdrawal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x13ListPostingsRequest\x12W\n\x06parent\x18\x01 \x01(\tBG\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"]\n\x14ListPostingsResponse\x12,\n\x08postings\x18\x01 \x03(\x0b\x32\x1a.bailee.custody.v1.Posting\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x11ListPricesRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x04\"W\n\x12ListPricesResponse\x12(\n\x06prices\x18\x01 \x03(\x0b\x32\x18.bailee.custody.v1.Price\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbf\x01\n\x1aGetCollateralReportRequest\x12o\n\x04name\x18\x01 \x01(\tBa\xe2\x41\x01\x02\xfa\x41!\n\x1f\x63ustody.bailee/CollateralReport\xbaH6r4\x18\x42\x32\x30^accounts/[a-z][a-z0-9-]{2,39}/collateralReport$\x12\x30\n\x14min_account_sequence\x18\x02 \x01(\x04\x42\x12\xe2\x41\x01\x01\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\"}\n\x16WatchCollateralRequest\x12\x63\n\x08\x61\x63\x63ounts\x18\x01 \x03(\tBQ\xe2\x41\x01\x01\xfa\x41\x18\n\x16\x63ustody.bailee/Account\xbaH/\x92\x01,\x10\xe8\x07\x18\x01\"%r#\x18\x31\x32\x1f^accounts/[a-z][a-z0-9-]{2,39}$\"\xa1\x05\n\x17WatchCollateralResponse\x12G\n\x08snapshot\x18\x01 \x01(\x0b\x32\x33.bailee.custody.v1.WatchCollateralResponse.SnapshotH\x00\x12\x43\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x31.bailee.custody.v1.WatchCollateralResponse.ChangeH\x00\x12I\n\theartbeat\x18\x03 \x01(\x0b\x32\x34.bailee.custody.v1.WatchCollateralResponse.HeartbeatH\x00\x12\x10\n\x08position\x18\x04 \x01(\t\x12\x18\n\x10\x61\x63\x63ount_sequence\x18\x05 \x01(\x04\x1al\n\x08Snapshot\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.bailee.custody.v1.Account\x12\x33\n\x06report\x18\x02 \x01(\x0b\x32#.bailee.custody.v1.CollateralReport\x1a\xcb\x01\n\x06\x43hange\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\'\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x18.bailee.custody.v1.Cause\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x33\n\x06report\x18\x04 \x01(\x0b\x32#.bailee.custody.v1.CollateralReport\x12/\n\x0b\x63ommit_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07skipped\x18\x06 \x01(\r\x1a<\n\tHeartbeat\x12/\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05\x65vent2\xa4\n\n\x11\x43ollateralService\x12S\n\nGetAccount\x12$.bailee.custody.v1.GetAccountRequest\x1a\x1a.bailee.custody.v1.Account\"\x03\x90\x02\x01\x12\x64\n\x0cListAccounts\x12&.bailee.custody.v1.ListAccountsRequest\x1a\'.bailee.custody.v1.ListAccountsResponse\"\x03\x90\x02\x01\x12_\n\x0eGetDestination\x12(.bailee.custody.v1.GetDestinationRequest\x1a\x1e.bailee.custody.v1.Destination\"\x03\x90\x02\x01\x12p\n\x10ListDestinations\x12*.bailee.custody.v1.ListDestinationsRequest\x1a+.bailee.custody.v1.ListDestinationsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListDeposits\x12&.bailee.custody.v1.ListDepositsRequest\x1a\'.bailee.custody.v1.ListDepositsResponse\"\x03\x90\x02\x01\x12J\n\x07GetLien\x12!.bailee.custody.v1.GetLienRequest\x1a\x17.bailee.custody.v1.Lien\"\x03\x90\x02\x01\x12[\n\tListLiens\x12#.bailee.custody.v1.ListLiensRequest\x1a$.bailee.custody.v1.ListLiensResponse\"\x03\x90\x02\x01\x12\\\n\rGetWithdrawal\x12\'.bailee.custody.v1.GetWithdrawalRequest\x1a\x1d.bailee.custody.v1.Withdrawal\"\x03\x90\x02\x01\x12m\n\x0fListWithdrawals\x12).bailee.custody.v1.ListWithdrawalsRequest\x1a*.bailee.custody.v1.ListWithdrawalsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListPostings\x12&.bailee.custody.v1.ListPostingsRequest\x1a\'.bailee.custody.v1.ListPostingsResponse\"\x03\x90\x02\x01\x12^\n\nListPrices\x12$.bailee.custody.v1.ListPricesRequest\x1a%.bailee.custody.v1.ListPricesResponse\"\x03\x90\x02\x01\x12n\n\x13GetCollateralReport\x12-.bailee.custody.v1.GetCollateralReportRequest\x1a#.bailee.custody.v1.CollateralReport\"\x03\x90\x02\x01\x12o\n\x0fWatchCollateral\x12).bailee.custody.v1.WatchCollateralRequest\x1a*.bailee.custody.v1.WatchCollateralResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -121,56 +122,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLATERALSERVICE'].methods_by_name['GetCollateralReport']._serialized_options = b'\220\002\001'
   _globals['_COLLATERALSERVICE'].methods_by_name['WatchCollateral']._loaded_options = None
   _globals['_COLLATERALSERVICE'].methods_by_name['WatchCollateral']._serialized_options = b'\220\002\001'
-  _globals['_GETACCOUNTREQUEST']._serialized_start=463
-  _globals['_GETACCOUNTREQUEST']._serialized_end=569
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=571
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=661
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=663
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=756
-  _globals['_GETDESTINATIONREQUEST']._serialized_start=759
-  _globals['_GETDESTINATIONREQUEST']._serialized_end=907
-  _globals['_LISTDESTINATIONSREQUEST']._serialized_start=910
-  _globals['_LISTDESTINATIONSREQUEST']._serialized_end=1093
-  _globals['_LISTDESTINATIONSRESPONSE']._serialized_start=1095
-  _globals['_LISTDESTINATIONSRESPONSE']._serialized_end=1200
-  _globals['_LISTDEPOSITSREQUEST']._serialized_start=1203
-  _globals['_LISTDEPOSITSREQUEST']._serialized_end=1382
-  _globals['_LISTDEPOSITSRESPONSE']._serialized_start=1384
-  _globals['_LISTDEPOSITSRESPONSE']._serialized_end=1477
-  _globals['_GETLIENREQUEST']._serialized_start=1479
-  _globals['_GETLIENREQUEST']._serialized_end=1606
-  _globals['_LISTLIENSREQUEST']._serialized_start=1609
-  _globals['_LISTLIENSREQUEST']._serialized_end=1785
-  _globals['_LISTLIENSRESPONSE']._serialized_start=1787
-  _globals['_LISTLIENSRESPONSE']._serialized_end=1871
-  _globals['_GETWITHDRAWALREQUEST']._serialized_start=1874
-  _globals['_GETWITHDRAWALREQUEST']._serialized_end=2019
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=2022
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=2204
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=2206
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=2308
-  _globals['_LISTPOSTINGSREQUEST']._serialized_start=2311
-  _globals['_LISTPOSTINGSREQUEST']._serialized_end=2490
-  _globals['_LISTPOSTINGSRESPONSE']._serialized_start=2492
-  _globals['_LISTPOSTINGSRESPONSE']._serialized_end=2585
-  _globals['_LISTPRICESREQUEST']._serialized_start=2587
-  _globals['_LISTPRICESREQUEST']._serialized_end=2675
-  _globals['_LISTPRICESRESPONSE']._serialized_start=2677
-  _globals['_LISTPRICESRESPONSE']._serialized_end=2764
-  _globals['_GETCOLLATERALREPORTREQUEST']._serialized_start=2767
-  _globals['_GETCOLLATERALREPORTREQUEST']._serialized_end=2958
-  _globals['_WATCHCOLLATERALREQUEST']._serialized_start=2960
-  _globals['_WATCHCOLLATERALREQUEST']._serialized_end=3085
-  _globals['_WATCHCOLLATERALRESPONSE']._serialized_start=3088
-  _globals['_WATCHCOLLATERALRESPONSE']._serialized_end=3983
-  _globals['_WATCHCOLLATERALRESPONSE_SNAPSHOT']._serialized_start=3376
-  _globals['_WATCHCOLLATERALRESPONSE_SNAPSHOT']._serialized_end=3484
-  _globals['_WATCHCOLLATERALRESPONSE_CHANGE']._serialized_start=3487
-  _globals['_WATCHCOLLATERALRESPONSE_CHANGE']._serialized_end=3912
-  _globals['_WATCHCOLLATERALRESPONSE_CHANGE_CAUSE']._serialized_start=3707
-  _globals['_WATCHCOLLATERALRESPONSE_CHANGE_CAUSE']._serialized_end=3912
-  _globals['_WATCHCOLLATERALRESPONSE_HEARTBEAT']._serialized_start=3914
-  _globals['_WATCHCOLLATERALRESPONSE_HEARTBEAT']._serialized_end=3974
-  _globals['_COLLATERALSERVICE']._serialized_start=3986
-  _globals['_COLLATERALSERVICE']._serialized_end=5302
+  _globals['_GETACCOUNTREQUEST']._serialized_start=494
+  _globals['_GETACCOUNTREQUEST']._serialized_end=600
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=602
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=692
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=694
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=787
+  _globals['_GETDESTINATIONREQUEST']._serialized_start=790
+  _globals['_GETDESTINATIONREQUEST']._serialized_end=938
+  _globals['_LISTDESTINATIONSREQUEST']._serialized_start=941
+  _globals['_LISTDESTINATIONSREQUEST']._serialized_end=1124
+  _globals['_LISTDESTINATIONSRESPONSE']._serialized_start=1126
+  _globals['_LISTDESTINATIONSRESPONSE']._serialized_end=1231
+  _globals['_LISTDEPOSITSREQUEST']._serialized_start=1234
+  _globals['_LISTDEPOSITSREQUEST']._serialized_end=1413
+  _globals['_LISTDEPOSITSRESPONSE']._serialized_start=1415
+  _globals['_LISTDEPOSITSRESPONSE']._serialized_end=1508
+  _globals['_GETLIENREQUEST']._serialized_start=1510
+  _globals['_GETLIENREQUEST']._serialized_end=1637
+  _globals['_LISTLIENSREQUEST']._serialized_start=1640
+  _globals['_LISTLIENSREQUEST']._serialized_end=1816
+  _globals['_LISTLIENSRESPONSE']._serialized_start=1818
+  _globals['_LISTLIENSRESPONSE']._serialized_end=1902
+  _globals['_GETWITHDRAWALREQUEST']._serialized_start=1905
+  _globals['_GETWITHDRAWALREQUEST']._serialized_end=2050
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=2053
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=2235
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=2237
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=2339
+  _globals['_LISTPOSTINGSREQUEST']._serialized_start=2342
+  _globals['_LISTPOSTINGSREQUEST']._serialized_end=2521
+  _globals['_LISTPOSTINGSRESPONSE']._serialized_start=2523
+  _globals['_LISTPOSTINGSRESPONSE']._serialized_end=2616
+  _globals['_LISTPRICESREQUEST']._serialized_start=2618
+  _globals['_LISTPRICESREQUEST']._serialized_end=2706
+  _globals['_LISTPRICESRESPONSE']._serialized_start=2708
+  _globals['_LISTPRICESRESPONSE']._serialized_end=2795
+  _globals['_GETCOLLATERALREPORTREQUEST']._serialized_start=2798
+  _globals['_GETCOLLATERALREPORTREQUEST']._serialized_end=2989
+  _globals['_WATCHCOLLATERALREQUEST']._serialized_start=2991
+  _globals['_WATCHCOLLATERALREQUEST']._serialized_end=3116
+  _globals['_WATCHCOLLATERALRESPONSE']._serialized_start=3119
+  _globals['_WATCHCOLLATERALRESPONSE']._serialized_end=3792
+  _globals['_WATCHCOLLATERALRESPONSE_SNAPSHOT']._serialized_start=3407
+  _globals['_WATCHCOLLATERALRESPONSE_SNAPSHOT']._serialized_end=3515
+  _globals['_WATCHCOLLATERALRESPONSE_CHANGE']._serialized_start=3518
+  _globals['_WATCHCOLLATERALRESPONSE_CHANGE']._serialized_end=3721
+  _globals['_WATCHCOLLATERALRESPONSE_HEARTBEAT']._serialized_start=3723
+  _globals['_WATCHCOLLATERALRESPONSE_HEARTBEAT']._serialized_end=3783
+  _globals['_COLLATERALSERVICE']._serialized_start=3795
+  _globals['_COLLATERALSERVICE']._serialized_end=5111
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from bailee.custody.v1 import account_pb2 as _account_pb2
+from bailee.custody.v1 import cause_pb2 as _cause_pb2
 from bailee.custody.v1 import collateral_report_pb2 as _collateral_report_pb2
 from bailee.custody.v1 import deposit_pb2 as _deposit_pb2
 from bailee.custody.v1 import destination_pb2 as _destination_pb2
@@ -13,7 +14,6 @@ from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -191,38 +191,20 @@ class WatchCollateralResponse(_message.Message):
         report: _collateral_report_pb2.CollateralReport
         def __init__(self, account: _Optional[_Union[_account_pb2.Account, _Mapping]] = ..., report: _Optional[_Union[_collateral_report_pb2.CollateralReport, _Mapping]] = ...) -> None: ...
     class Change(_message.Message):
-        __slots__ = ("account", "cause", "resource", "report", "commit_time")
-        class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-            __slots__ = ()
-            CAUSE_UNSPECIFIED: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_ACCOUNT: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_DEPOSIT: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_DEPOSIT_REVERSED: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_LIEN: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_WITHDRAWAL: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_WITHDRAWAL_REOPENED: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_PRICE: _ClassVar[WatchCollateralResponse.Change.Cause]
-            CAUSE_DESTINATION: _ClassVar[WatchCollateralResponse.Change.Cause]
-        CAUSE_UNSPECIFIED: WatchCollateralResponse.Change.Cause
-        CAUSE_ACCOUNT: WatchCollateralResponse.Change.Cause
-        CAUSE_DEPOSIT: WatchCollateralResponse.Change.Cause
-        CAUSE_DEPOSIT_REVERSED: WatchCollateralResponse.Change.Cause
-        CAUSE_LIEN: WatchCollateralResponse.Change.Cause
-        CAUSE_WITHDRAWAL: WatchCollateralResponse.Change.Cause
-        CAUSE_WITHDRAWAL_REOPENED: WatchCollateralResponse.Change.Cause
-        CAUSE_PRICE: WatchCollateralResponse.Change.Cause
-        CAUSE_DESTINATION: WatchCollateralResponse.Change.Cause
+        __slots__ = ("account", "cause", "resource", "report", "commit_time", "skipped")
         ACCOUNT_FIELD_NUMBER: _ClassVar[int]
         CAUSE_FIELD_NUMBER: _ClassVar[int]
         RESOURCE_FIELD_NUMBER: _ClassVar[int]
         REPORT_FIELD_NUMBER: _ClassVar[int]
         COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
+        SKIPPED_FIELD_NUMBER: _ClassVar[int]
         account: str
-        cause: WatchCollateralResponse.Change.Cause
+        cause: _cause_pb2.Cause
         resource: str
         report: _collateral_report_pb2.CollateralReport
         commit_time: _timestamp_pb2.Timestamp
-        def __init__(self, account: _Optional[str] = ..., cause: _Optional[_Union[WatchCollateralResponse.Change.Cause, str]] = ..., resource: _Optional[str] = ..., report: _Optional[_Union[_collateral_report_pb2.CollateralReport, _Mapping]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+        skipped: int
+        def __init__(self, account: _Optional[str] = ..., cause: _Optional[_Union[_cause_pb2.Cause, str]] = ..., resource: _Optional[str] = ..., report: _Optional[_Union[_collateral_report_pb2.CollateralReport, _Mapping]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., skipped: _Optional[int] = ...) -> None: ...
     class Heartbeat(_message.Message):
         __slots__ = ("server_time",)
         SERVER_TIME_FIELD_NUMBER: _ClassVar[int]

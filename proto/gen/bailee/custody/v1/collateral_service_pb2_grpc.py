@@ -201,7 +201,9 @@ class CollateralServiceServicer:
     def WatchCollateral(self, request, context):
         """Streams signed reports: first a snapshot of every account asked for, then a heartbeat that ends the snapshot, then
         every change as it commits, and a heartbeat whenever nothing changed for ten seconds. A consumer that falls behind
-        is ended with OVERLOADED and starts over. Errors: RESOURCE_NOT_FOUND (an account that is not in scope); OVERLOADED.
+        gets the latest change of each account and how many it stands for. Errors: RESOURCE_NOT_FOUND (an account that is
+        not in scope); OVERLOADED (too many streams of one caller, or the service itself fell behind: start over);
+        STOPPING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

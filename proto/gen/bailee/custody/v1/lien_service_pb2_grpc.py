@@ -64,15 +64,17 @@ class LienServiceServicer:
     def ReserveLien(self, request, context):
         """Holds units of free collateral until the statement's expiry. Two racing reservations can never hold more than
         there is. Caller: secured party.
-        Errors: COLLATERAL_INSUFFICIENT; ACCOUNT_NOT_ACTIVE; ACCOUNT_HALTED; PRICES_STALE; RESOURCE_ALREADY_EXISTS;
-        STATEMENT_MALFORMED; STATEMENT_MISMATCH; STATEMENT_SIGNATURE; STATEMENT_STALE (the chain has moved on).
+        Errors: COLLATERAL_INSUFFICIENT; ACCOUNT_NOT_ACTIVE; ACCOUNT_HALTED; PRICES_STALE; ASSET_NOT_ELIGIBLE;
+        RESOURCE_ALREADY_EXISTS; STATEMENT_MALFORMED; STATEMENT_MISMATCH; STATEMENT_SIGNATURE; STATEMENT_STALE (the chain
+        has moved on: the metadata carries its sequence and digest, to sign again with).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PostLien(self, request, context):
-        """Makes a reservation permanent. Caller: secured party.
+        """Makes a reservation permanent, wholly or partly: what the statement does not keep is freed.
+        Caller: secured party.
         Errors: STATE_CONFLICT (not RESERVED, or run out); STATEMENT_MALFORMED; STATEMENT_MISMATCH; STATEMENT_SIGNATURE;
         STATEMENT_STALE.
         """

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from bailee.custody.v1 import amount_pb2 as bailee_dot_custody_dot_v1_dot_amount__pb2
+from bailee.custody.v1 import cause_pb2 as bailee_dot_custody_dot_v1_dot_cause__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x61ilee/custody/v1/posting.proto\x12\x11\x62\x61ilee.custody.v1\x1a\x1e\x62\x61ilee/custody/v1/amount.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x02\n\x07Posting\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1e\n\x10\x61\x63\x63ount_sequence\x18\x02 \x01(\x04\x42\x04\xe2\x41\x01\x03\x12/\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x19.bailee.custody.v1.AmountB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x64\x65\x62it\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63redit\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x63\x61use\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08reverses\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:B\xea\x41?\n\x16\x63ustody.bailee/Posting\x12%accounts/{account}/postings/{posting}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x61ilee/custody/v1/posting.proto\x12\x11\x62\x61ilee.custody.v1\x1a\x1e\x62\x61ilee/custody/v1/amount.proto\x1a\x1d\x62\x61ilee/custody/v1/cause.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x02\n\x07Posting\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1e\n\x10\x61\x63\x63ount_sequence\x18\x02 \x01(\x04\x42\x04\xe2\x41\x01\x03\x12/\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x19.bailee.custody.v1.AmountB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x64\x65\x62it\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63redit\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\x05\x63\x61use\x18\x06 \x01(\x0e\x32\x18.bailee.custody.v1.CauseB\x04\xe2\x41\x01\x03\x12\x16\n\x08resource\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:B\xea\x41?\n\x16\x63ustody.bailee/Posting\x12%accounts/{account}/postings/{posting}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,12 +48,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POSTING'].fields_by_name['credit']._serialized_options = b'\342A\001\003'
   _globals['_POSTING'].fields_by_name['cause']._loaded_options = None
   _globals['_POSTING'].fields_by_name['cause']._serialized_options = b'\342A\001\003'
-  _globals['_POSTING'].fields_by_name['reverses']._loaded_options = None
-  _globals['_POSTING'].fields_by_name['reverses']._serialized_options = b'\342A\001\003'
+  _globals['_POSTING'].fields_by_name['resource']._loaded_options = None
+  _globals['_POSTING'].fields_by_name['resource']._serialized_options = b'\342A\001\003'
   _globals['_POSTING'].fields_by_name['create_time']._loaded_options = None
   _globals['_POSTING'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_POSTING']._loaded_options = None
   _globals['_POSTING']._serialized_options = b'\352A?\n\026custody.bailee/Posting\022%accounts/{account}/postings/{posting}'
-  _globals['_POSTING']._serialized_start=180
-  _globals['_POSTING']._serialized_end=501
+  _globals['_POSTING']._serialized_start=211
+  _globals['_POSTING']._serialized_end=558
 # @@protoc_insertion_point(module_scope)

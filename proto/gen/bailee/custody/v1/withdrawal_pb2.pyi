@@ -29,6 +29,7 @@ class Withdrawal(_message.Message):
         STATE_SETTLED: _ClassVar[Withdrawal.State]
         STATE_CANCELLED: _ClassVar[Withdrawal.State]
         STATE_EXPIRED: _ClassVar[Withdrawal.State]
+        STATE_SIGNED: _ClassVar[Withdrawal.State]
     STATE_UNSPECIFIED: Withdrawal.State
     STATE_REQUESTED: Withdrawal.State
     STATE_AWAITING_SIGNATURES: Withdrawal.State
@@ -40,6 +41,7 @@ class Withdrawal(_message.Message):
     STATE_SETTLED: Withdrawal.State
     STATE_CANCELLED: Withdrawal.State
     STATE_EXPIRED: Withdrawal.State
+    STATE_SIGNED: Withdrawal.State
     class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ROLE_UNSPECIFIED: _ClassVar[Withdrawal.Role]

@@ -1,0 +1,1 @@
+"""What the ports of `custody.application` are made of outside: databases, nodes, signers, Vault."""

@@ -1,0 +1,192 @@
+"""When answers of several nodes count as one.
+
+`needed` of the nodes must say the same, and `needed` is more than half of them: then two different answers
+can never both count, and a single node that lies, lags or was forked off decides nothing.
+
+What proves itself (a block by its hash, an account by the state root) needs one honest answer only:
+`first_proven`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from custody.adapters.json_rpc import RpcError, RpcUnavailable
+from custody.application.ports.chains import (
+    BlockHeader,
+    BlockNotFound,
+    ChainDataInvalid,
+    ChainUnavailable,
+    NodesDisagree,
+    TransactionNotFound,
+    WrongNetwork,
+)
+
+HEIGHTS_BACK_MAX = 6
+"""How far below the common height nodes may still differ and be merely racing (a fork of a few blocks)."""
+
+_FAULTS = (RpcUnavailable, RpcError, ChainDataInvalid)
+_ABSENCES = (BlockNotFound, TransactionNotFound)
+
+
+class _Node(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _HeightNode(_Node, Protocol):
+    async def block_at(self, height: int) -> BlockHeader: ...
+
+
+N = TypeVar("N", bound=_Node)
+H = TypeVar("H", bound=_HeightNode)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[N, T]):
+    """What the nodes said: by node, and why the others said nothing."""
+
+    given: tuple[tuple[N, T], ...]
+    faults: tuple[str, ...]
+
+    @property
+    def values(self) -> tuple[T, ...]:
+        """The answers alone."""
+        return tuple(value for _, value in self.given)
+
+    def require(self, needed: int) -> None:
+        """Raise `ChainUnavailable` where fewer than `needed` answered."""
+        if len(self.given) < needed:
+            raise ChainUnavailable(answered=len(self.given), needed=needed, causes=self.faults)
+
+
+def check_majority(*, nodes: int, needed: int) -> None:
+    """Refuse a deployment in which two different answers could both count.
+
+    Raises:
+        ValueError: `needed` is not more than half of the nodes, or more than all.
+    """
+    if not nodes // 2 < needed <= nodes:
+        raise ValueError(f"{needed} of {nodes} nodes is no majority that can be reached")
+
+
+async def ask(nodes: Sequence[N], question: Callable[[N], Awaitable[T]]) -> Answers[N, T]:
+    """Ask every node at once.
+
+    Raises:
+        WrongNetwork: a node is of another chain: a fault of the deployment that no majority heals.
+    """
+    outcomes = await asyncio.gather(*(_one(node, question) for node in nodes))
+    given = tuple(
+        (node, answer[0]) for node, answer in zip(nodes, outcomes, strict=True) if isinstance(answer, tuple)
+    )
+    return Answers(given, tuple(answer for answer in outcomes if isinstance(answer, str)))
+
+
+async def _one(node: N, question: Callable[[N], Awaitable[T]]) -> tuple[T] | str:
+    try:
+        return (await question(node),)
+    except _FAULTS as error:
+        return f"{node.name}: {error}"
+
+
+async def agreed(
+    nodes: Sequence[N], *, needed: int, subject: str, question: Callable[[N], Awaitable[T]]
+) -> T:
+    """The answer that `needed` nodes give.
+
+    Raises:
+        BlockNotFound, TransactionNotFound: `needed` nodes say so.
+        ChainUnavailable: too few answered.
+        NodesDisagree: no answer has `needed` nodes behind it.
+        WrongNetwork: as `ask`.
+    """
+
+    async def absence_too(node: N) -> tuple[T | None, str]:
+        try:
+            return await question(node), ""
+        except _ABSENCES as error:
+            return None, type(error).__name__
+
+    answers = await ask(nodes, absence_too)
+    answers.require(needed)
+    for value, absence in answers.values:
+        if sum(other == (value, absence) for other in answers.values) >= needed:
+            if absence:
+                raise next(kind for kind in _ABSENCES if kind.__name__ == absence)(subject)
+            return value  # type: ignore[return-value] # an answer without an absence is a T
+    raise NodesDisagree(subject=subject, answers=[f"{node.name}: {answer}" for node, answer in answers.given])
+
+
+async def first_proven(nodes: Sequence[N], *, question: Callable[[N], Awaitable[T]]) -> T:
+    """The first answer that proves itself; the nodes are asked one after the other.
+
+    Raises:
+        BlockNotFound, TransactionNotFound: no node has it and at least one said so.
+        ChainDataInvalid: no node has it and at least one gave something else for it.
+        ChainUnavailable: none answered.
+    """
+    causes: list[str] = []
+    absent: Exception | None = None
+    for node in nodes:
+        try:
+            return await question(node)
+        except _ABSENCES as error:
+            absent = error
+        except ChainDataInvalid as error:
+            absent = absent or error
+            causes.append(f"{node.name}: {error}")
+        except (RpcUnavailable, RpcError) as error:
+            causes.append(f"{node.name}: {error}")
+    if absent is not None:
+        raise absent
+    raise ChainUnavailable(answered=0, needed=1, causes=causes)
+
+
+async def highest_agreed(nodes: Sequence[H], *, needed: int, tops: Answers[H, BlockHeader]) -> BlockHeader:
+    """The highest block that `needed` nodes have on their chain.
+
+    Args:
+        nodes: whom to ask.
+        needed: how many must say the same.
+        tops: each node's own highest block.
+
+    Raises:
+        ChainUnavailable: too few answered.
+        NodesDisagree: they are on different chains.
+    """
+    tops.require(needed)
+    common = sorted((top.height for top in tops.values), reverse=True)[needed - 1]
+    if len({top for top in tops.values if top.height == common}) == 1 and _count_at(tops, common) >= needed:
+        return next(top for top in tops.values if top.height == common)
+    for height in range(common, max(-1, common - HEIGHTS_BACK_MAX), -1):
+        try:
+            return await agreed(
+                nodes,
+                needed=needed,
+                subject=f"block {height}",
+                question=lambda node, at=height: node.block_at(at),  # type: ignore[misc] # a default binds the height
+            )
+        except (NodesDisagree, BlockNotFound):
+            continue
+    raise NodesDisagree(
+        subject=f"the chain below {common}",
+        answers=[f"{node.name}: {top.height} {top.block_hash}" for node, top in tops.given],
+    )
+
+
+def _count_at(tops: Answers[H, BlockHeader], height: int) -> int:
+    return sum(top.height == height for top in tops.values)
+
+
+__all__ = [
+    "Answers",
+    "WrongNetwork",
+    "agreed",
+    "ask",
+    "check_majority",
+    "first_proven",
+    "highest_agreed",
+]

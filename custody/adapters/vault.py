@@ -1,0 +1,154 @@
+"""Custody's own OpenBao: one login with a delivered SecretID, and attestations signed by its transit key.
+
+The deliverer leaves a response-wrapped SecretID in a file. It unwraps once: where somebody unwrapped it
+before, the login fails and that is an alarm. The key never leaves OpenBao and signs reports only, never
+anything that moves coins.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import hvac
+from hvac.exceptions import VaultError as HvacError
+from requests.exceptions import RequestException
+
+from custody.application.ports.attestation import AttestationUnavailable
+from signers.statements.envelope import Envelope, Signature, verify
+from signers.statements.identifiers import Ed25519Key
+from signers.statements.report import ReportBatch
+
+REQUEST_SECONDS: Final = 10
+_RENEWAL_RETRY_SECONDS: Final = 2.0
+_FAULTS: Final = (HvacError, RequestException, KeyError, TypeError, ValueError)
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class LoginFailed(Exception):  # noqa: N818 - named by what happened, as the ports' conditions are
+    """Custody could not log in. A SecretID that somebody unwrapped before is an alarm, not a retry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultSettings:
+    """How custody reaches its OpenBao."""
+
+    url: str
+    authority_file: Path
+    """PEM of the authority that certifies the server."""
+    role_id: str
+    role: str
+    """Name of the AppRole: a genuine SecretID was made under it."""
+    wrapped_secret_id_file: Path
+    """Gets the wrapping token of a fresh SecretID before every start; it is removed when read."""
+    transit_mount: str
+    attestation_key: str
+    """Name of the Ed25519 key in transit."""
+    public_key: Ed25519Key
+    """Of that key, as the policy pins it."""
+
+
+class VaultAttestor:
+    """Implements `Attestor`. `log_in` once, keep `renew_until_lost` running.
+
+    Args:
+        settings: where and who.
+    """
+
+    def __init__(self, settings: VaultSettings) -> None:
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="vault")
+        self._client: Any = hvac.Client(
+            settings.url, verify=str(settings.authority_file), timeout=REQUEST_SECONDS
+        )
+        self._client.session.trust_env = False
+        self._lease_seconds = 0
+
+    @property
+    def public_key(self) -> Ed25519Key:
+        """The key that the policy names as custody's."""
+        return self._settings.public_key
+
+    async def log_in(self) -> None:
+        """Unwrap the delivered SecretID and log in with it.
+
+        Raises:
+            LoginFailed: nothing was delivered, it was unwrapped before, or OpenBao refused.
+        """
+        try:
+            await self._run(self._log_in)
+        except (*_FAULTS, OSError) as error:
+            raise LoginFailed(f"{self._settings.role}: {type(error).__name__}: {error}") from error
+
+    async def renew_until_lost(self) -> None:
+        """Renew the token at two thirds of its life; returns when it is lost, and the process must end."""
+        granted = asyncio.get_running_loop().time()
+        while self._lease_seconds > 0:
+            await asyncio.sleep(self._lease_seconds * 2 / 3)
+            try:
+                self._lease_seconds = await self._run(self._renew)
+                granted = asyncio.get_running_loop().time()
+            except _FAULTS as error:
+                _log.warning("attestation token was not renewed: %s", type(error).__name__)
+                if asyncio.get_running_loop().time() - granted >= self._lease_seconds:
+                    break
+                await asyncio.sleep(_RENEWAL_RETRY_SECONDS)
+        _log.critical("attestation token is lost: restart with a freshly delivered SecretID")
+
+    async def sign_batch(self, batch: ReportBatch) -> Envelope:
+        """As the port says."""
+        envelope = batch.envelope()
+        try:
+            signature = await self._run(lambda: self._sign(envelope.message))
+        except (*_FAULTS, binascii.Error) as error:
+            raise AttestationUnavailable(f"{type(error).__name__}: {error}") from error
+        if not verify(self.public_key, signature, envelope.message):
+            raise AttestationUnavailable("the signature is not of the key that the policy names")
+        return envelope.with_signature(Signature(self.public_key.key_id, signature))
+
+    async def close(self) -> None:
+        """Revoke the token where OpenBao still answers."""
+        try:
+            await self._run(self._client.auth.token.revoke_self)
+        except _FAULTS as error:
+            _log.warning("attestation token was not revoked: %s", type(error).__name__)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _log_in(self) -> None:
+        settings = self._settings
+        wrapping = settings.wrapped_secret_id_file.read_text(encoding="ascii").strip()
+        settings.wrapped_secret_id_file.unlink()
+
+        path = self._wrapping_path(wrapping)
+        if not path.endswith(f"role/{settings.role}/secret-id"):
+            raise ValueError("the wrapping token was not made for this role")
+        secret_id = self._client.sys.unwrap(token=wrapping)["data"]["secret_id"]
+        auth = self._client.auth.approle.login(role_id=settings.role_id, secret_id=secret_id)["auth"]
+        self._lease_seconds = int(auth["lease_duration"])
+
+    def _wrapping_path(self, token: str) -> str:
+        answer = self._client.adapter.post("/v1/sys/wrapping/lookup", json={"token": token})
+        return str(answer["data"]["creation_path"])
+
+    def _renew(self) -> int:
+        return int(self._client.auth.token.renew_self()["auth"]["lease_duration"])
+
+    def _sign(self, message: bytes) -> bytes:
+        settings = self._settings
+        answer = self._client.secrets.transit.sign_data(
+            name=settings.attestation_key,
+            hash_input=base64.b64encode(message).decode(),
+            mount_point=settings.transit_mount,
+        )
+        # vault:v<version>:<base64>
+        return base64.b64decode(answer["data"]["signature"].rsplit(":", 1)[1], validate=True)

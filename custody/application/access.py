@@ -1,0 +1,72 @@
+"""Who may do what: scope first, so that another tenant's account looks like none."""
+
+from custody.application.ports.store import Scope, SignedPolicy, Snapshot
+from custody.domain.account import PledgeAccount
+from custody.domain.errors import AccountNotFound, EtagStale, PrincipalNotAllowed, StateConflict
+from custody.domain.identifiers import Etag
+from custody.domain.principal import Principal, Role
+from signers.statements.account import Party
+from signers.statements.identifiers import AccountId, EntityId
+
+
+def account_of(snapshot: Snapshot, account: AccountId, *, principal: Principal) -> PledgeAccount:
+    """The account, if the caller may know of it.
+
+    Raises:
+        AccountNotFound: there is none, or it is another tenant's.
+    """
+    found = snapshot.account(account)
+    if found is None or not principal.sees(found.pledgor.entity, found.secured_party.entity):
+        raise AccountNotFound(f"no account {account}", field="account", data={"account": account})
+    return found
+
+
+def existing_account(snapshot: Snapshot, account: AccountId) -> PledgeAccount:
+    """The account, for custody's own workers.
+
+    Raises:
+        AccountNotFound: there is none.
+    """
+    found = snapshot.account(account)
+    if found is None:
+        raise AccountNotFound(f"no account {account}", field="account", data={"account": account})
+    return found
+
+
+def scope_of(principal: Principal) -> EntityId | Scope | None:
+    """Whose accounts the caller may list; `None`: nobody's."""
+    try:
+        return principal.scope or Scope.EVERY
+    except LookupError:
+        return None
+
+
+def require_role(principal: Principal, *roles: Role) -> None:
+    """Raise `PrincipalNotAllowed` unless the caller has one of the roles."""
+    if not principal.roles.intersection(roles):
+        wanted = ", ".join(sorted(roles))
+        raise PrincipalNotAllowed(f"{principal.name} is none of: {wanted}")
+
+
+def require_party(principal: Principal, party: Party, *, role: Role) -> None:
+    """Raise `PrincipalNotAllowed` unless the caller acts for this party in this role."""
+    if principal.entity != party.entity or role not in principal.roles:
+        raise PrincipalNotAllowed(f"{principal.name} does not act for the {role} {party.entity}")
+
+
+def require_etag(given: Etag, present: Etag) -> None:
+    """Raise `EtagStale` unless the caller decided on what stands now."""
+    if given != present:
+        raise EtagStale("changed since it was read", field="etag", data={"etag": present})
+
+
+def policy_in_force(snapshot: Snapshot) -> SignedPolicy:
+    """The policy.
+
+    Raises:
+        StateConflict: none was pinned: custody does nothing without one.
+    """
+    policy = snapshot.policy()
+    if policy is None:
+        raise StateConflict("no policy is in force")
+    return policy

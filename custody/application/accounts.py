@@ -1,0 +1,193 @@
+"""Pledge accounts, from the parties' side: open one, sign its statement, halt it.
+
+The way to ACTIVE: `create` → `onboarding.record_account_key` (three signers) →
+`onboarding.statement_prepared` → `sign` (three parties) → `onboarding.record_cosignature` (three signers) →
+`onboarding.record_ownership_proof` (three signers) → `onboarding.activate`.
+"""
+
+from dataclasses import dataclass, replace
+
+from custody.application.access import (
+    account_of,
+    existing_account,
+    policy_in_force,
+    require_etag,
+    require_role,
+)
+from custody.application.idempotency import once
+from custody.application.journal import change
+from custody.application.ports.store import UnitOfWork
+from custody.application.signed import require_same, require_single_signature
+from custody.domain.account import AccountState, Halt, Onboarding, PledgeAccount
+from custody.domain.errors import (
+    AlreadyExists,
+    FieldInvalid,
+    LedgerInvariant,
+    PolicyForbids,
+    PrincipalNotAllowed,
+)
+from custody.domain.identifiers import Etag, RequestId
+from custody.domain.ledger import Cause, CauseKind
+from custody.domain.principal import Principal, Role
+from signers.statements.account import Enforcement, Party
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import AccountId, Seconds
+from signers.statements.policy import Policy
+from signers.statements.refusals import Tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateAccount:
+    """Begin a pledge account."""
+
+    request_id: RequestId
+    account: AccountId
+    pledgor: Party
+    secured_party: Party
+    custodian: Party
+    """From custody's configuration, never from the caller."""
+    enforcement: Enforcement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignAccount:
+    """Add a party's signature to the account statement."""
+
+    request_id: RequestId
+    account: AccountId
+    etag: Etag
+    envelope: Envelope
+    """The statement with exactly one signature, the party's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltAccount:
+    """Stop an account: nothing flows out and nothing more is lent against it."""
+
+    account: AccountId
+    halt: Halt
+
+
+def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+    """Begin an account; its keys are made next.
+
+    Raises:
+        PrincipalNotAllowed: the caller is not the custodian.
+        AlreadyExists: the id is taken.
+        FieldInvalid: the parties are not three entities with three keys.
+        PolicyForbids: a party's key stands in the policy under another entity.
+    """
+    require_role(principal, Role.CUSTODIAN)
+    return once(
+        uow,
+        principal=principal,
+        method="accounts.create",
+        request_id=command.request_id,
+        command=command,
+        effect=lambda: _create(uow, command, now=now),
+    )
+
+
+def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeAccount:
+    policy = policy_in_force(uow)
+    parties = (command.pledgor, command.secured_party, command.custodian)
+    if len({p.entity for p in parties}) != 3 or len({p.public_key for p in parties}) != 3:
+        raise FieldInvalid("the three parties are three entities with three keys", field="pledgor")
+    for party in parties:
+        _require_unshared(party, policy.policy)
+    if uow.account(command.account) is not None:
+        raise AlreadyExists(f"{command.account} exists", field="account")
+    account = PledgeAccount(
+        account=command.account,
+        pledgor=command.pledgor,
+        secured_party=command.secured_party,
+        custodian=command.custodian,
+        enforcement=command.enforcement,
+        policy_digest=policy.digest,
+        state=AccountState.CREATING_KEYS,
+        created_at=now,
+        updated_at=now,
+    )
+    uow.add_account(account)
+    uow.save_onboarding(Onboarding(account=command.account))
+    return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+
+
+def _require_unshared(party: Party, policy: Policy) -> None:
+    """One key under two entities would let one of them count as the other."""
+    for key in policy.keys:
+        if key.public_key == party.public_key and key.entity != party.entity:
+            raise PolicyForbids(
+                f"the key of {party.entity} is {key.entity}'s in the policy", tag=Tag.POLICY_SHARED_KEY
+            )
+
+
+def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+    """Add a party's signature; with the third the signers co-sign next.
+
+    Raises:
+        AccountNotFound: there is none in the caller's scope.
+        PrincipalNotAllowed: the caller acts for no party.
+        EtagStale, StateConflict: the statement is not awaiting this signature.
+        StatementMismatch: other content than the account's statement.
+        StatementSignature: not signed by this party's key, and by it alone.
+    """
+    account_of(uow, command.account, principal=principal)
+    return once(
+        uow,
+        principal=principal,
+        method="accounts.sign",
+        request_id=command.request_id,
+        command=command,
+        effect=lambda: _sign(uow, command, principal=principal, now=now),
+    )
+
+
+def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+    account = account_of(uow, command.account, principal=principal)
+    party = account.party(principal.entity)
+    if party is None:
+        raise PrincipalNotAllowed(f"{principal.name} acts for no party of {account.account}")
+    require_etag(command.etag, account.etag)
+    account.require_state(AccountState.AWAITING_SIGNATURES)
+    require_same(command.envelope, account.statement_digest, tag=Tag.ACCOUNT_CONFLICT)
+    require_single_signature(command.envelope, party.public_key, tag=Tag.ACCOUNT_PARTIES, whose=party.entity)
+    onboarding = uow.onboarding(account.account)
+    if onboarding is None or onboarding.statement is None:
+        raise LedgerInvariant(f"{account.account} awaits signatures without a statement")
+    statement = onboarding.statement.with_signatures_of([command.envelope])
+    uow.save_onboarding(replace(onboarding, statement=statement))
+    if all(statement.signed_by(each.public_key) for each in account.parties):
+        account = replace(account, state=AccountState.COSIGNING)
+    return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+
+
+def halt(uow: UnitOfWork, command: HaltAccount, *, now: Seconds) -> PledgeAccount:
+    """Halt an account; halted already for this reason changes nothing.
+
+    Raises:
+        AccountNotFound: there is none.
+    """
+    account = existing_account(uow, command.account)
+    if command.halt in account.halts:
+        return account
+    halted = replace(account, halts=account.halts | {command.halt})
+    return change(uow, halted, Cause(CauseKind.ACCOUNT), now=now)
+
+
+def lift_halt(uow: UnitOfWork, command: HaltAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+    """Take one reason to halt back, once a person has looked at it.
+
+    Raises:
+        PrincipalNotAllowed: the caller is not the custodian.
+        AccountNotFound: there is none.
+        FieldInvalid: a shortfall is lifted by the coins that fill it and by nobody.
+    """
+    require_role(principal, Role.CUSTODIAN)
+    if command.halt is Halt.REORG_SHORTFALL:
+        raise FieldInvalid("a shortfall is lifted by what fills it", field="halt")
+    account = existing_account(uow, command.account)
+    if command.halt not in account.halts:
+        return account
+    lifted = replace(account, halts=account.halts - {command.halt})
+    return change(uow, lifted, Cause(CauseKind.ACCOUNT), now=now)

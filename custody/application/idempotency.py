@@ -1,0 +1,89 @@
+"""One request id, one effect.
+
+The key is (principal, method, request id). A success is recorded in the same transaction as its effect and is
+answered again for ever; a refusal is not recorded, so it is evaluated again.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Hashable
+from enum import Enum
+from typing import Any, TypeVar, cast
+
+from custody.application.ports.store import Outcome, RequestKey, UnitOfWork
+from custody.domain.errors import RequestIdReused
+from custody.domain.identifiers import RequestId
+from custody.domain.principal import Principal
+from signers.statements.amounts import Amount
+from signers.statements.canonical import JSON
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import Digest
+
+T = TypeVar("T")
+
+
+def once(
+    uow: UnitOfWork,
+    *,
+    principal: Principal,
+    method: str,
+    request_id: RequestId,
+    command: object,
+    effect: Callable[[], T],
+) -> T:
+    """Do it, unless this request has done it: then answer what it answered.
+
+    Args:
+        uow: where the outcome is looked up and recorded.
+        principal: the caller.
+        method: the use case.
+        request_id: the caller's key.
+        command: everything the caller said; another body under the same key is refused.
+        effect: does it.
+
+    Raises:
+        RequestIdReused: the key stands for another command.
+    """
+    key = RequestKey(principal.name, method, request_id)
+    said = fingerprint(command)
+    before = uow.outcome(key)
+    if before is None:
+        result = effect()
+        uow.save_outcome(key, Outcome(said, result))
+        return result
+    if before.fingerprint != said:
+        raise RequestIdReused(f"{request_id} was used for another {method}", field="request_id")
+    return cast("T", before.result)
+
+
+def fingerprint(command: object) -> Digest:
+    """SHA-256 of the RFC 8785 form of a command.
+
+    Commands hold ASCII text and integers only; for these, sorted keys without white space are that form.
+    """
+    text = json.dumps(_plain(command), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+def _plain(value: object) -> JSON:  # noqa: PLR0911 - one line for each kind of value
+    match value:
+        case Enum():
+            return str(value.value)
+        case None | bool() | int() | str():
+            return value
+        case bytes():
+            return value.hex()
+        case Envelope():
+            return value.to_json().decode()
+        case Amount():
+            return {"asset": value.asset.value, "units": str(value.units)}
+        case tuple():
+            return [_plain(item) for item in value]
+    return {name: _plain(getattr(value, name)) for name in _names(cast("Hashable", type(value)))}
+
+
+@functools.cache
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))

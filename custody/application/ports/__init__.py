@@ -1,0 +1,1 @@
+"""What the use cases and workers need from outside, as protocols."""

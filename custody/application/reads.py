@@ -1,0 +1,257 @@
+"""Every read of a caller: scoped to its accounts, paged from the first day.
+
+Pages rise by key. `after` is the key of the last row of the page before; the edge makes it an opaque token.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from custody.application.access import account_of, scope_of
+from custody.application.destinations import destination_of
+from custody.application.ports.store import ROWS_MAX, SignedReport, Snapshot
+from custody.application.withdrawals import withdrawal_of
+from custody.domain.account import AccountState, Onboarding, PledgeAccount
+from custody.domain.chain_view import BlockRef
+from custody.domain.collateral import PublishedPrice
+from custody.domain.deposit import Coin, Deposit
+from custody.domain.destination import AllowedDestination
+from custody.domain.errors import LedgerInvariant, NotFound
+from custody.domain.identifiers import DepositId, WithdrawalId
+from custody.domain.ledger import Balances, Posting
+from custody.domain.lien import Lien
+from custody.domain.outflow import Withdrawal
+from custody.domain.principal import Principal
+from custody.domain.withdrawal import WithdrawalState
+from signers.statements.amounts import Asset
+from signers.statements.identifiers import AccountId, DestinationId, LienId
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T, K]):
+    """Rows in rising order of their key."""
+
+    items: tuple[T, ...]
+    next_after: K | None
+    """Where the next page begins; `None` on the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """An account with what was gathered while onboarding it."""
+
+    account: PledgeAccount
+    onboarding: Onboarding
+
+
+def account(snapshot: Snapshot, account: AccountId, *, principal: Principal) -> Dossier:
+    """One account. Raises `AccountNotFound`."""
+    return _dossier(snapshot, account_of(snapshot, account, principal=principal))
+
+
+def accounts(
+    snapshot: Snapshot, *, principal: Principal, after: AccountId | None, limit: int
+) -> Page[Dossier, AccountId]:
+    """The accounts in the caller's scope, by id."""
+    scope = scope_of(principal)
+    if scope is None:
+        return Page((), None)
+    page = _page(
+        lambda bound: snapshot.accounts(scope, after=after, limit=bound), limit, lambda row: row.account
+    )
+    return Page(tuple(_dossier(snapshot, row) for row in page.items), page.next_after)
+
+
+def _dossier(snapshot: Snapshot, account: PledgeAccount) -> Dossier:
+    onboarding = snapshot.onboarding(account.account)
+    if onboarding is None:
+        raise LedgerInvariant(f"{account.account} has no onboarding record")
+    return Dossier(account=account, onboarding=onboarding)
+
+
+def destination(
+    snapshot: Snapshot, account: AccountId, destination_id: DestinationId, *, principal: Principal
+) -> AllowedDestination:
+    """One allowlist entry. Raises `NotFound`."""
+    account_of(snapshot, account, principal=principal)
+    return destination_of(snapshot, account, destination_id)
+
+
+def destinations(
+    snapshot: Snapshot,
+    account: AccountId,
+    *,
+    principal: Principal,
+    after: DestinationId | None,
+    limit: int,
+) -> Page[AllowedDestination, DestinationId]:
+    """An account's allowlist, by id. Raises `AccountNotFound`."""
+    account_of(snapshot, account, principal=principal)
+    return _page(
+        lambda bound: snapshot.destinations(account, after=after, limit=bound),
+        limit,
+        lambda row: row.destination_id,
+    )
+
+
+def deposits(
+    snapshot: Snapshot, account: AccountId, *, principal: Principal, after: DepositId | None, limit: int
+) -> Page[Deposit, DepositId]:
+    """An account's deposits, by id. Raises `AccountNotFound`."""
+    account_of(snapshot, account, principal=principal)
+    return _page(
+        lambda bound: snapshot.deposits(account, after=after, limit=bound),
+        limit,
+        lambda row: row.deposit_id,
+    )
+
+
+def lien(snapshot: Snapshot, account: AccountId, lien: LienId, *, principal: Principal) -> Lien:
+    """One lien. Raises `NotFound`."""
+    account_of(snapshot, account, principal=principal)
+    found = snapshot.lien(account, lien)
+    if found is None:
+        raise NotFound(f"no lien {lien} of {account}", field="lien")
+    return found
+
+
+def liens(
+    snapshot: Snapshot, account: AccountId, *, principal: Principal, after: LienId | None, limit: int
+) -> Page[Lien, LienId]:
+    """An account's liens, by id. Raises `AccountNotFound`."""
+    account_of(snapshot, account, principal=principal)
+    return _page(lambda bound: snapshot.liens(account, after=after, limit=bound), limit, lambda row: row.lien)
+
+
+def withdrawal(
+    snapshot: Snapshot, account: AccountId, withdrawal: WithdrawalId, *, principal: Principal
+) -> Withdrawal:
+    """One withdrawal. Raises `NotFound`."""
+    account_of(snapshot, account, principal=principal)
+    return withdrawal_of(snapshot, account, withdrawal)
+
+
+def withdrawals(
+    snapshot: Snapshot,
+    account: AccountId,
+    *,
+    principal: Principal,
+    after: WithdrawalId | None,
+    limit: int,
+) -> Page[Withdrawal, WithdrawalId]:
+    """An account's withdrawals, by id. Raises `AccountNotFound`."""
+    account_of(snapshot, account, principal=principal)
+    return _page(
+        lambda bound: snapshot.withdrawals(account, after=after, limit=bound),
+        limit,
+        lambda row: row.withdrawal,
+    )
+
+
+def postings(
+    snapshot: Snapshot,
+    account: AccountId,
+    *,
+    principal: Principal,
+    after: tuple[int, int] | None,
+    limit: int,
+) -> Page[Posting, tuple[int, int]]:
+    """An account's ledger statement, oldest first, by sequence and index. Raises `AccountNotFound`."""
+    account_of(snapshot, account, principal=principal)
+    return _page(
+        lambda bound: snapshot.postings(account, after=after, limit=bound),
+        limit,
+        lambda row: (row.sequence, row.index),
+    )
+
+
+def prices(snapshot: Snapshot) -> tuple[PublishedPrice, ...]:
+    """The latest price of every publisher and asset, by publisher and asset."""
+    return tuple(sorted(snapshot.prices().prices, key=lambda price: (price.publisher, price.asset)))
+
+
+def report(snapshot: Snapshot, account: AccountId, *, principal: Principal) -> SignedReport:
+    """The latest signed report of an account.
+
+    Raises:
+        AccountNotFound, AccountNotActive: there is none, or it is not active yet.
+        NotFound: it has become active and no batch has covered it yet.
+    """
+    account_of(snapshot, account, principal=principal).require_active()
+    found = snapshot.report(account)
+    if found is None:
+        raise NotFound(f"no report of {account} yet", field="account")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """What an account's address must hold on chain by the ledger, for the reconciler to compare."""
+
+    account: PledgeAccount
+    asset: Asset
+    at: BlockRef
+    """BTC: the recorded tip. ETH: the block of the last verified balance."""
+    expected_units: int
+    """Smallest units that must stand at the address in that block."""
+    balances: Balances
+    coins: tuple[Coin, ...]
+    """BTC: the standing coins; their sum must be `expected_units` too."""
+
+
+def reconciliations(snapshot: Snapshot, asset: Asset) -> Sequence[Reconciliation]:
+    """For every active account what the ledger says its address holds.
+
+    BTC: credited and pending, less what confirming withdrawals have taken out and is not posted yet. ETH: at
+    the finalised block nothing is pending or confirming, so it is what is credited.
+    """
+    tip = snapshot.tip(asset)
+    if tip is None:
+        return ()
+    return [
+        found
+        for row in snapshot.accounts_in({AccountState.ACTIVE})
+        if (found := _reconciliation(snapshot, row, asset, tip)) is not None
+    ]
+
+
+def _reconciliation(
+    snapshot: Snapshot, account: PledgeAccount, asset: Asset, tip: BlockRef
+) -> Reconciliation | None:
+    books = snapshot.balances(account.account, asset)
+    if asset is Asset.ETH:
+        last = snapshot.finalised_balance(account.account)
+        if last is None:
+            return None
+        return Reconciliation(
+            account=account,
+            asset=asset,
+            at=last.block,
+            expected_units=books.confirmed,
+            balances=books,
+            coins=(),
+        )
+    left = sum(
+        withdrawal.confirmation.paid.units + withdrawal.confirmation.fee.units
+        for withdrawal in snapshot.withdrawals_in({WithdrawalState.CONFIRMING}, asset=asset)
+        if withdrawal.account == account.account and withdrawal.confirmation is not None
+    )
+    return Reconciliation(
+        account=account,
+        asset=asset,
+        at=tip,
+        expected_units=books.confirmed + books.pending - left,
+        balances=books,
+        coins=tuple(snapshot.coins(account.account)),
+    )
+
+
+def _page(rows: Callable[[int], Sequence[T]], limit: int, key: Callable[[T], K]) -> Page[T, K]:
+    """One row more than asked for tells whether there is a next page."""
+    bound = max(1, min(limit, ROWS_MAX - 1))
+    found = rows(bound + 1)
+    items = tuple(found[:bound])
+    return Page(items, key(items[-1]) if len(found) > bound else None)

@@ -1,0 +1,46 @@
+"""A reorganisation: everything that blocks above the fork did is taken back, newest first."""
+
+from dataclasses import replace
+
+from custody.application import accounts, arrivals, settlement
+from custody.application.ports.store import UnitOfWork
+from custody.domain.account import AccountState, Halt
+from custody.domain.deposit import Coin
+from signers.statements.amounts import Asset
+from signers.statements.identifiers import Seconds
+
+
+def undo_above(uow: UnitOfWork, asset: Asset, height: int, *, now: Seconds) -> None:
+    """Take back what blocks above `height` did.
+
+    Withdrawals first: reopening one puts its units back under its hold before the deposits they came from go.
+    """
+    for withdrawal in uow.withdrawals_confirmed_above(asset, height):
+        settlement.reopen(uow, withdrawal, now=now)
+    for deposit in uow.deposits_above(asset, height):
+        arrivals.reverse(uow, deposit, now=now)
+    if asset is Asset.BTC:
+        for coin in uow.coins_above(height):
+            uow.save_coin(_before(coin, height))
+    else:
+        _undo_finality(uow, height, now=now)
+    uow.drop_blocks_above(asset, height)
+
+
+def _before(coin: Coin, height: int) -> Coin:
+    """The coin as it stood at `height`."""
+    if coin.spent_at is not None and coin.spent_at.height > height:
+        coin = replace(coin, spent_by=None, spent_at=None)
+    if coin.block is not None and coin.block.height > height:
+        coin = replace(coin, block=None)
+    return coin
+
+
+def _undo_finality(uow: UnitOfWork, height: int, *, now: Seconds) -> None:
+    """A fork below the finalised block: the chain broke its word, and every account stops."""
+    finalised = uow.finalised()
+    if finalised is None or finalised.height <= height:
+        return
+    for account in uow.accounts_in({AccountState.ACTIVE}):
+        halt = accounts.HaltAccount(account=account.account, halt=Halt.FINALITY_REORG)
+        accounts.halt(uow, halt, now=now)

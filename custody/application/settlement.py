@@ -1,0 +1,70 @@
+"""What a chain does to a withdrawal: confirmed, final, or taken back."""
+
+from dataclasses import replace
+
+from custody.application.access import existing_account
+from custody.application.ports.store import UnitOfWork
+from custody.application.withdrawals import save
+from custody.domain.errors import LedgerInvariant
+from custody.domain.ledger import Book, CauseKind, Movement, give, take
+from custody.domain.outflow import Confirmation, Withdrawal
+from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
+from signers.statements.amounts import amount_of
+from signers.statements.identifiers import Seconds
+
+
+def confirm(
+    uow: UnitOfWork, withdrawal: Withdrawal, confirmation: Confirmation, *, now: Seconds
+) -> Withdrawal:
+    """A block holds one of its attempts. Nothing is posted before that is final."""
+    state = step(withdrawal.state, WithdrawalEvent.CONFIRMED)
+    confirmed = replace(withdrawal, state=state, confirmation=confirmation)
+    return save(uow, existing_account(uow, withdrawal.account), confirmed, now=now)
+
+
+def settle(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> Withdrawal:
+    """It is final: what was paid leaves the books, what was not is available again.
+
+    Raises:
+        StateConflict: it is not in a block.
+    """
+    state = step(withdrawal.state, WithdrawalEvent.FINALISED)
+    account = existing_account(uow, withdrawal.account)
+    books = uow.balances(withdrawal.account, withdrawal.asset)
+    left = _left(withdrawal)
+    rest = amount_of(withdrawal.asset, withdrawal.held.units - sum(m.amount.units for m in left))
+    freed = give(books, Book.WITHDRAWING, rest)
+    settled = replace(withdrawal, state=state, settled_at=now)
+    return save(uow, account, settled, now=now, movements=left + freed)
+
+
+def reopen(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> Withdrawal:
+    """A reorganisation removed its block: what was posted is reversed, and it is broadcast again.
+
+    What had become available again may be encumbered by now; then a shortfall says so.
+
+    Raises:
+        StateConflict: no block held it.
+    """
+    state = step(withdrawal.state, WithdrawalEvent.REORGED)
+    account = existing_account(uow, withdrawal.account)
+    movements: tuple[Movement, ...] = ()
+    if withdrawal.state is WithdrawalState.SETTLED:
+        books = uow.balances(withdrawal.account, withdrawal.asset)
+        left = _left(withdrawal)
+        rest = amount_of(withdrawal.asset, withdrawal.held.units - sum(m.amount.units for m in left))
+        back = tuple(Movement(m.credit, m.debit, m.amount) for m in left)
+        movements = back + take(books, Book.WITHDRAWING, rest)
+    opened = replace(withdrawal, state=state, confirmation=None, settled_at=None)
+    return save(uow, account, opened, now=now, movements=movements, kind=CauseKind.WITHDRAWAL_REOPENED)
+
+
+def _left(withdrawal: Withdrawal) -> tuple[Movement, ...]:
+    """What a confirmed withdrawal took out of its hold."""
+    confirmation = withdrawal.confirmation
+    if confirmation is None:
+        raise LedgerInvariant(f"{withdrawal.withdrawal} is {withdrawal.state} without a confirmation")
+    if confirmation.paid.units + confirmation.fee.units > withdrawal.held.units:
+        raise LedgerInvariant(f"{withdrawal.withdrawal} cost more than was held for it")
+    parts = ((Book.EXTERNAL, confirmation.paid), (Book.NETWORK_FEES, confirmation.fee))
+    return tuple(Movement(Book.WITHDRAWING, book, amount) for book, amount in parts if amount)

@@ -1,0 +1,1 @@
+"""The rules of custody, pure: no clock, no network, no disk, no framework."""

@@ -1,0 +1,149 @@
+"""A pledge account: its parties, its way to active, and what halts it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, final
+
+from custody.domain.errors import AccountHalted, AccountNotActive, StateConflict
+from custody.domain.identifiers import Etag, etag_of
+from signers.statements.account import Enforcement, Party
+from signers.statements.amounts import Asset
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import (
+    GENESIS,
+    AccountId,
+    Digest,
+    EntityId,
+    EthereumAddress,
+    ScriptPubKey,
+    Seconds,
+    SignerId,
+)
+
+
+@final
+class AccountState(StrEnum):
+    """Where an account stands on its way to hold coins."""
+
+    CREATING_KEYS = "creating-keys"
+    AWAITING_SIGNATURES = "awaiting-signatures"
+    COSIGNING = "cosigning"
+    PROVING_OWNERSHIP = "proving-ownership"
+    ACTIVE = "active"
+
+
+ONBOARDING: Final = tuple(state for state in AccountState if state is not AccountState.ACTIVE)
+
+
+@final
+class Halt(StrEnum):
+    """Why nothing flows out of an account and nothing more is lent against it."""
+
+    REORG_SHORTFALL = "reorg-shortfall"
+    """A reorganisation removed what was lent against or paid out. Filling the shortfall lifts it."""
+    UNKNOWN_SPEND = "unknown-spend"
+    """Coins left in a transaction that is no attempt of ours."""
+    FINALITY_REORG = "finality-reorg"
+    """A chain took back what it had called final."""
+    RECONCILIATION = "reconciliation"
+    """Ledger and chain disagree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PledgeAccount:
+    """What is asked of an account at every change: small, and read under its row."""
+
+    account: AccountId
+    pledgor: Party
+    secured_party: Party
+    custodian: Party
+    enforcement: Enforcement
+    policy_digest: Digest
+    state: AccountState
+    halts: frozenset[Halt] = frozenset()
+    sequence: int = 0
+    """Counts every change of the account, without gaps."""
+    encumbrance_sequence: int = 0
+    encumbrance_head: Digest = GENESIS
+    statement_digest: Digest | None = None
+    script_pubkey: ScriptPubKey | None = None
+    """Known from the prepared statement on; not shown before the account is active."""
+    ethereum_address: EthereumAddress | None = None
+    created_at: Seconds
+    updated_at: Seconds
+
+    @property
+    def parties(self) -> tuple[Party, Party, Party]:
+        """Pledgor, secured party, custodian."""
+        return self.pledgor, self.secured_party, self.custodian
+
+    @property
+    def halted(self) -> bool:
+        """Whether anything halts it."""
+        return bool(self.halts)
+
+    @property
+    def etag(self) -> Etag:
+        """Covers the statement and the state, not the signatures collected."""
+        return etag_of(self.statement_digest, self.state)
+
+    def party(self, entity: EntityId | None) -> Party | None:
+        """The party that is this entity; `None` if it is none of them."""
+        return next((party for party in self.parties if party.entity == entity), None)
+
+    def require_state(self, state: AccountState) -> None:
+        """Raise `StateConflict` unless the account stands in exactly this state."""
+        if self.state is not state:
+            raise StateConflict(
+                f"{self.account} is {self.state}, not {state}", data={"state": self.state.value}
+            )
+
+    def require_active(self) -> None:
+        """Raise `AccountNotActive` before the addresses are proven."""
+        if self.state is not AccountState.ACTIVE:
+            raise AccountNotActive(f"{self.account} is {self.state}", data={"state": self.state.value})
+
+    def require_unhalted(self) -> None:
+        """Raise `AccountNotActive` or `AccountHalted`."""
+        self.require_active()
+        if self.halts:
+            reasons = ",".join(sorted(self.halts))
+            raise AccountHalted(f"{self.account} is halted: {reasons}", data={"halts": reasons})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnershipProof:
+    """One signer's part of the proof that the account can be spent from.
+
+    The parts are opaque here: an adapter joined and verified them (BIP-322, EIP-191) before `activate`.
+    """
+
+    signer: SignerId
+    bitcoin: bytes
+    """Its ECDSA signature over the input of the BIP-322 `to_sign` transaction: DER, then SIGHASH_ALL."""
+    ethereum: bytes | None
+    """The holder's 65-byte EIP-191 signature; `None` of any other signer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onboarding:
+    """What was gathered on the way: keys, the statement with its signatures, proofs."""
+
+    account: AccountId
+    keys: tuple[Envelope, ...] = ()
+    """Account-key statements, one per signer and asset."""
+    statement: Envelope | None = None
+    proofs: tuple[OwnershipProof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Where an active account's coins arrive."""
+
+    account: AccountId
+    script_pubkey: ScriptPubKey
+    ethereum_address: EthereumAddress
+
+    def location(self, asset: Asset) -> str:
+        """The script or address, as the chain names it."""
+        return self.script_pubkey if asset is Asset.BTC else self.ethereum_address

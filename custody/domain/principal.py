@@ -1,0 +1,51 @@
+"""Who calls, and which accounts that caller may know of."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, final
+
+from signers.statements.identifiers import EntityId
+
+
+@final
+class Role(StrEnum):
+    """In which capacity a principal may call. The configuration grants roles; statements authorise."""
+
+    CUSTODIAN = "custodian"
+    PLEDGOR = "pledgor"
+    SECURED_PARTY = "secured-party"
+    APPROVER = "approver"
+    PUBLISHER = "publisher"
+    AUDITOR = "auditor"
+
+
+SEES_EVERY_ACCOUNT: Final = frozenset({Role.CUSTODIAN, Role.AUDITOR, Role.APPROVER})
+"""An approver must see what it signs, and accounts choose no approvers of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A caller, by its client certificate."""
+
+    name: str
+    """The certificate's one DNS name, such as `margin-engine.broker-one`."""
+    entity: EntityId | None
+    """The legal entity it acts for; `None` for custody's own workers."""
+    roles: frozenset[Role]
+
+    @property
+    def scope(self) -> EntityId | None:
+        """The entity whose accounts it sees; `None`: every account.
+
+        Raises:
+            LookupError: it sees no account at all.
+        """
+        if self.roles & SEES_EVERY_ACCOUNT:
+            return None
+        if self.entity is None:
+            raise LookupError(f"{self.name} acts for no entity")
+        return self.entity
+
+    def sees(self, *parties: EntityId) -> bool:
+        """Whether it may know of an account of these parties."""
+        return bool(self.roles & SEES_EVERY_ACCOUNT) or (self.entity is not None and self.entity in parties)

@@ -1,0 +1,186 @@
+"""Compare the ledger with the chains, address by address; an account that differs is halted.
+
+The ledger follows the chains block by block; this asks the other way round, from what the nodes say stands
+at each address. BTC: the set of unspent outputs, all of them, at the block that the ledger is at. ETH: the
+proven balance at the finalised block that the ledger is at.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from custody.application import accounts
+from custody.application.ports.chains import BitcoinChain, ChainDataInvalid, EthereumChain, UnspentOutput
+from custody.application.ports.store import Snapshot, Store
+from custody.domain.account import Halt, Watched
+from custody.domain.chain_view import BlockRef
+from custody.domain.deposit import Coin
+from custody.domain.withdrawal import WithdrawalState
+from custody.workers.run_loop import Clock
+from signers.statements.amounts import Asset, Wei
+from signers.statements.identifiers import AccountId, EthereumAddress, ScriptPubKey, Seconds
+
+INTERVAL_SECONDS: Final = 3600
+SCRIPTS_PER_SCAN: Final = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Expected:
+    """What the ledger says stands at one account's addresses."""
+
+    account: AccountId
+    script: ScriptPubKey
+    coins: tuple[Coin, ...]
+    bitcoin_units: int
+    """By the books: confirmed and pending, less what confirmed withdrawals took that are not settled."""
+    address: EthereumAddress
+    balance: Wei | None
+    """At the finalised block on record; `None` where the ledger has not agreed with it yet."""
+    ethereum_units: int
+    """By the books: credited and not settled as left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ledger:
+    bitcoin_tip: BlockRef | None
+    finalised: BlockRef | None
+    expected: Sequence[_Expected]
+
+
+class Reconciler:
+    """Halts every account whose ledger and chain differ.
+
+    Args:
+        store: the ledger.
+        bitcoin: for the unspent outputs.
+        ethereum: for the balances.
+        clock: the time.
+        interval_seconds: how often everything is compared.
+    """
+
+    name = "reconciler"
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bitcoin: BitcoinChain,
+        ethereum: EthereumChain,
+        clock: Clock,
+        interval_seconds: int = INTERVAL_SECONDS,
+    ) -> None:
+        self._store = store
+        self._bitcoin = bitcoin
+        self._ethereum = ethereum
+        self._clock = clock
+        self._interval_seconds = interval_seconds
+        self._done_at: Seconds | None = None
+
+    async def tick(self) -> bool:
+        """Compare everything once per interval. A block that came in between is no finding.
+
+        Raises:
+            ChainError: the nodes gave no usable answer.
+        """
+        now = self._clock()
+        if self._done_at is not None and now - self._done_at < self._interval_seconds:
+            return False
+        ledger = await self._store.read(_ledger)
+        differing = await self._bitcoin_differences(ledger) | await self._ethereum_differences(ledger)
+        for account in sorted(differing):
+            await self._halt(account, now)
+        self._done_at = now
+        return bool(differing)
+
+    async def _halt(self, account: AccountId, now: Seconds) -> None:
+        command = accounts.HaltAccount(account=account, halt=Halt.RECONCILIATION)
+        await self._store.execute(lambda uow: accounts.halt(uow, command, now=now))
+
+    async def _bitcoin_differences(self, ledger: _Ledger) -> set[AccountId]:
+        differing = set()
+        for start in range(0, len(ledger.expected), SCRIPTS_PER_SCAN):
+            part = ledger.expected[start : start + SCRIPTS_PER_SCAN]
+            found = await self._bitcoin.unspent([each.script for each in part])
+            if found.block != ledger.bitcoin_tip:
+                raise ChainDataInvalid(f"scanned at {found.block}, the ledger is at {ledger.bitcoin_tip}")
+            by_script: dict[ScriptPubKey, list[UnspentOutput]] = {}
+            for output in found.outputs:
+                by_script.setdefault(output.script, []).append(output)
+            differing |= {
+                each.account for each in part if not _same_coins(each, by_script.get(each.script, []))
+            }
+        return differing
+
+    async def _ethereum_differences(self, ledger: _Ledger) -> set[AccountId]:
+        if ledger.finalised is None:
+            return set()
+        header = await self._ethereum.block_at(ledger.finalised.height)
+        if header.ref != ledger.finalised:
+            raise ChainDataInvalid(f"{ledger.finalised} is not on the chain any more")
+        differing = set()
+        for each in ledger.expected:
+            if each.balance is None:
+                continue
+            state = await self._ethereum.account_at(each.address, header)
+            if not state.balance == each.balance == Wei(max(0, each.ethereum_units)):
+                _log.error(
+                    "%s: %s on the chain, %s proven before, %s by the books",
+                    each.account,
+                    state.balance,
+                    each.balance,
+                    each.ethereum_units,
+                )
+                differing.add(each.account)
+        return differing
+
+
+def _same_coins(expected: _Expected, found: Sequence[UnspentOutput]) -> bool:
+    ours = {(coin.outpoint, coin.amount) for coin in expected.coins}
+    theirs = {(output.outpoint, output.amount) for output in found}
+    total = sum(output.amount.units for output in found)
+    if ours == theirs and total == expected.bitcoin_units:
+        return True
+    _log.error(
+        "%s: %s sat in %s outputs on the chain, %s sat by the books, %s outputs differ",
+        expected.account,
+        total,
+        len(found),
+        expected.bitcoin_units,
+        len(ours ^ theirs),
+    )
+    return False
+
+
+def _ledger(snapshot: Snapshot) -> _Ledger:
+    final = snapshot.finalised()
+    gone: dict[AccountId, int] = {}
+    for withdrawal in snapshot.withdrawals_in({WithdrawalState.CONFIRMING}, asset=Asset.BTC):
+        if withdrawal.confirmation is not None:
+            left = withdrawal.confirmation.paid.units + withdrawal.confirmation.fee.units
+            gone[withdrawal.account] = gone.get(withdrawal.account, 0) + left
+    return _Ledger(
+        bitcoin_tip=snapshot.tip(Asset.BTC),
+        finalised=final,
+        expected=[
+            _expected(snapshot, each, final=final, gone=gone.get(each.account, 0))
+            for each in snapshot.watched()
+        ],
+    )
+
+
+def _expected(snapshot: Snapshot, each: Watched, *, final: BlockRef | None, gone: int) -> _Expected:
+    bitcoin = snapshot.balances(each.account, Asset.BTC)
+    ethereum = snapshot.balances(each.account, Asset.ETH)
+    proven = snapshot.finalised_balance(each.account)
+    return _Expected(
+        account=each.account,
+        script=each.script_pubkey,
+        coins=tuple(snapshot.coins(each.account)),
+        bitcoin_units=bitcoin.confirmed + bitcoin.pending - gone,
+        address=each.ethereum_address,
+        balance=proven.balance if proven is not None and proven.block == final else None,
+        ethereum_units=ethereum.confirmed,
+    )

@@ -1,0 +1,289 @@
+"""Drive open withdrawals: plan, announce, attempt, sign, broadcast. One step of each per tick.
+
+Every step writes its intention down by a use case before anybody outside hears of it, and asks only what
+may be asked twice: signers answer the same receipt and the same signatures again, nodes say that they have
+a transaction already. So a crash anywhere is answered by doing the same step again;
+`custody.domain.withdrawal.RECOVERY` says which.
+
+What happens to a transaction in a block is the watchers' to see.
+"""
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from custody.application import outflows
+from custody.application.ports.chains import (
+    BitcoinChain,
+    BroadcastRejected,
+    ChainError,
+    EthereumChain,
+    WrongNetwork,
+)
+from custody.application.ports.signers import SignerError, SignerRefused, Signers
+from custody.application.ports.store import Store
+from custody.application.ports.verification import PayoutVerifier, TransactionInvalid
+from custody.domain.errors import CustodyError, StoreUnavailable
+from custody.domain.outflow import Attempt, Withdrawal
+from custody.domain.withdrawal import WithdrawalState
+from custody.workers.chain_health import ChainHealth
+from custody.workers.coin_selection import CoinsInsufficient, FeesUnaffordable, select_coins
+from custody.workers.outflow_case import OutflowCase, read_case
+from custody.workers.pauses import Pauses
+from custody.workers.pricing import FeePricing
+from custody.workers.run_loop import Clock
+from custody.workers.signing import Signing
+from signers.statements.amounts import Asset, Sats
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import IntentId, Seconds, SignerId
+from signers.statements.intent import Anchor, NonceAnchor, OutpointAnchor
+from signers.statements.refusals import Tag
+
+REBROADCAST_SECONDS: Final = 60
+BUMP_AFTER_SECONDS: Final = 3600
+"""What waited this long is attempted again, if the estimate rose and the cap allows a higher fee."""
+TIMELOCK_RETRY_SECONDS: Final = 5
+PASSING: Final = frozenset({Tag.TIMELOCK_RUNNING, Tag.STALE_TIP, Tag.CLOCK_SKEW})
+"""Refusals that pass by themselves: asked again soon, without a growing pause."""
+
+Step = Callable[[OutflowCase], Awaitable[bool]]
+_log = logging.getLogger(__name__)
+
+
+class WithdrawalDriver:
+    """Takes every open withdrawal one step further.
+
+    Args:
+        store: the ledger.
+        bitcoin: what the nodes agree on.
+        ethereum: likewise.
+        signers: the signers of the policy.
+        verifier: reads what they signed.
+        health: a chain whose nodes disagree is left alone.
+        clock: the time.
+        pauses: when what failed is tried again.
+    """
+
+    name = "withdrawal-driver"
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bitcoin: BitcoinChain,
+        ethereum: EthereumChain,
+        signers: Signers,
+        verifier: PayoutVerifier,
+        health: ChainHealth,
+        clock: Clock,
+        pauses: Pauses | None = None,
+    ) -> None:
+        self._store = store
+        self._bitcoin = bitcoin
+        self._ethereum = ethereum
+        self._signers = signers
+        self._health = health
+        self._clock = clock
+        self._pauses = pauses or Pauses()
+        self._pricing = FeePricing(bitcoin=bitcoin, ethereum=ethereum)
+        self._signing = Signing(store=store, bitcoin=bitcoin, signers=signers, verifier=verifier, clock=clock)
+        self._steps: Mapping[WithdrawalState, Step] = {
+            WithdrawalState.REQUESTED: self._plan,
+            WithdrawalState.ANNOUNCING: self._announce,
+            WithdrawalState.TIMELOCKED: self._begin_attempt,
+            WithdrawalState.SIGNING: self._sign,
+            WithdrawalState.SIGNED: self._broadcast,
+            WithdrawalState.BROADCAST: self._broadcast_again,
+        }
+
+    async def tick(self) -> bool:
+        """One step of every open withdrawal that is due.
+
+        Raises:
+            StoreUnavailable: the store has stopped.
+            WrongNetwork: a node is of another chain.
+        """
+        progress = False
+        for withdrawal in await self._store.read(outflows.to_drive):
+            step = self._steps.get(withdrawal.state)
+            idle = step is None or withdrawal.asset in self._health.disputed
+            if not idle and self._pauses.due(_key(withdrawal), now=self._clock()):
+                progress |= await self._try(withdrawal)
+        return progress
+
+    async def _try(self, withdrawal: Withdrawal) -> bool:
+        try:
+            case = await self._store.read(lambda snapshot: read_case(snapshot, withdrawal))
+            step = self._steps.get(case.withdrawal.state)
+            # Nothing leaves a halted account; what a node already has is past halting.
+            if step is None or (case.account.halted and step != self._broadcast_again):
+                return False
+            progress = await step(case)
+        except (StoreUnavailable, WrongNetwork):
+            raise
+        except (
+            ChainError,
+            SignerError,
+            CustodyError,
+            CoinsInsufficient,
+            FeesUnaffordable,
+            TransactionInvalid,
+        ) as error:
+            _log.warning("%s of %s: %s: %s", *_key(withdrawal), type(error).__name__, error)
+            self._pauses.failed(_key(withdrawal), now=self._clock())
+            return False
+        if progress:
+            self._pauses.worked(_key(withdrawal))
+        return progress
+
+    async def _plan(self, case: OutflowCase) -> bool:
+        """REQUESTED: choose coins and anchor, write the intent."""
+        anchor: Anchor
+        withdrawal = case.withdrawal
+        if withdrawal.asset is Asset.BTC:
+            coins = select_coins(case.confirmed_coins, Sats(withdrawal.held.units))
+            first = coins[0].outpoint
+            anchor = OutpointAnchor(txid=first.txid, index=first.index)
+        else:
+            coins, anchor = (), NonceAnchor(chain_id=case.policy.network.chain_id, nonce=case.next_nonce)
+        command = outflows.PlanWithdrawal(
+            account=withdrawal.account,
+            withdrawal=withdrawal.withdrawal,
+            intent=IntentId(str(uuid.uuid4())),
+            anchor=anchor,
+            coins=tuple(coin.outpoint for coin in coins),
+        )
+        await self._store.execute(lambda uow: outflows.plan(uow, command, now=self._clock()))
+        return True
+
+    async def _announce(self, case: OutflowCase) -> bool:
+        """ANNOUNCING: one signer that has not answered. Each pauses by itself: none holds up the others."""
+        withdrawal = case.withdrawal
+        heard = {answer.signer for answer in withdrawal.announcements}
+        for terms in case.policy.signers:
+            subject = (*_key(withdrawal), terms.signer)
+            if terms.signer in heard or not self._pauses.due(subject, now=self._clock()):
+                continue
+            if await self._ask(case, terms.signer, self._announce_to):
+                self._pauses.worked(subject)
+            return True
+        return False
+
+    async def _announce_to(self, case: OutflowCase, signer: SignerId) -> None:
+        receipt = await self._signers.announce(
+            signer, intent=case.intent_envelope, release=case.release, allowlist_entry=case.allowlist_entry
+        )
+        command = self._answer(case, receipt)
+        await self._store.execute(lambda uow: outflows.record_announcement(uow, command, now=self._clock()))
+
+    async def _begin_attempt(self, case: OutflowCase) -> bool:
+        """TIMELOCKED: once the time is over, write the attempt down before any signer is asked for it."""
+        ends = case.withdrawal.timelock_ends_at
+        if ends is None or self._clock() < ends:
+            return False
+        return await self._attempt(case)
+
+    async def _attempt(self, case: OutflowCase) -> bool:
+        command = outflows.BeginAttempt(
+            account=case.withdrawal.account,
+            withdrawal=case.withdrawal.withdrawal,
+            fee=await self._pricing.next_fee(case),
+            inputs=case.withdrawal.coins,
+        )
+        await self._store.execute(lambda uow: outflows.begin_attempt(uow, command, now=self._clock()))
+        return True
+
+    async def _sign(self, case: OutflowCase) -> bool:
+        """SIGNING: one signer for the attempt on record; with enough of them the transaction is complete."""
+        for signer in self._signing.order(case):
+            subject = (*_key(case.withdrawal), signer)
+            if not self._pauses.due(subject, now=self._clock()):
+                continue
+            if await self._ask(case, signer, self._signing.ask):
+                self._pauses.worked(subject)
+            return True
+        return False
+
+    async def _ask(
+        self,
+        case: OutflowCase,
+        signer: SignerId,
+        question: Callable[[OutflowCase, SignerId], Awaitable[None]],
+    ) -> bool:
+        """Ask one signer; a refusal is written down, and what fails makes this signer alone pause."""
+        subject = (*_key(case.withdrawal), signer)
+        try:
+            await question(case, signer)
+        except SignerRefused as refusal:
+            _log.warning("%s of %s: %s", *_key(case.withdrawal), refusal)
+            await self._record_refusal(case, refusal)
+            self._pause_after(refusal, subject)
+        except (SignerError, TransactionInvalid) as error:
+            _log.warning("%s of %s: %s: %s", *_key(case.withdrawal), type(error).__name__, error)
+            self._pauses.failed(subject, now=self._clock())
+        else:
+            return True
+        return False
+
+    async def _record_refusal(self, case: OutflowCase, refusal: SignerRefused) -> None:
+        if refusal.receipt is None:
+            return
+        command = self._answer(case, refusal.receipt)
+        try:
+            await self._store.execute(lambda uow: outflows.record_refusal(uow, command, now=self._clock()))
+        except StoreUnavailable:
+            raise
+        except CustodyError as error:
+            # A receipt that does not verify proves nothing and is not kept; the refusal itself was heard.
+            _log.warning("a refusal of %s was not recorded: %s", refusal.signer, error)
+
+    def _pause_after(self, refusal: SignerRefused, subject: tuple[str, str, SignerId]) -> None:
+        now = self._clock()
+        if refusal.tag in PASSING:
+            self._pauses.wait(subject, seconds=TIMELOCK_RETRY_SECONDS, now=now)
+        else:
+            self._pauses.failed(subject, now=now)
+
+    async def _broadcast(self, case: OutflowCase) -> bool:
+        """SIGNED: hand the transaction on record to the nodes."""
+        attempt = case.attempt
+        await self._send(case, attempt)
+        command = outflows.MarkBroadcast(
+            account=case.withdrawal.account, withdrawal=case.withdrawal.withdrawal, attempt=attempt.number
+        )
+        await self._store.execute(lambda uow: outflows.mark_broadcast(uow, command, now=self._clock()))
+        return True
+
+    async def _broadcast_again(self, case: OutflowCase) -> bool:
+        """BROADCAST: nodes forget; and what waits for long is attempted again at a higher fee."""
+        now = self._clock()
+        if self._waited_long(case.attempt, now) and await self._pricing.worth_bumping(case):
+            return await self._attempt(case)
+        try:
+            await self._send(case, case.attempt)
+        except BroadcastRejected as error:
+            # An earlier attempt may stand in a block already: the watcher will say so.
+            _log.info("%s of %s: %s", *_key(case.withdrawal), error)
+        self._pauses.wait(_key(case.withdrawal), seconds=REBROADCAST_SECONDS, now=now)
+        return False
+
+    async def _send(self, case: OutflowCase, attempt: Attempt) -> None:
+        if attempt.raw is None:
+            raise TransactionInvalid(f"attempt {attempt.number} has no transaction on record")
+        chain = self._bitcoin if case.withdrawal.asset is Asset.BTC else self._ethereum
+        sent = await chain.broadcast(attempt.raw)
+        if sent != attempt.transaction_id:
+            raise TransactionInvalid(f"attempt {attempt.number} went out as {sent}")
+
+    def _waited_long(self, attempt: Attempt, now: Seconds) -> bool:
+        return attempt.broadcast_at is not None and now - attempt.broadcast_at >= BUMP_AFTER_SECONDS
+
+    def _answer(self, case: OutflowCase, receipt: Envelope) -> outflows.RecordAnswer:
+        return outflows.RecordAnswer(
+            account=case.withdrawal.account, withdrawal=case.withdrawal.withdrawal, envelope=receipt
+        )
+
+
+def _key(withdrawal: Withdrawal) -> tuple[str, str]:
+    return withdrawal.withdrawal, withdrawal.account

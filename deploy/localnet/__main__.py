@@ -1,0 +1,68 @@
+"""`python -m deploy.localnet up|down`."""
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from deploy.localnet.localnet import Event, Localnet
+from deploy.localnet.processes import ProcessFailedError
+from deploy.localnet.state import DEFAULT_FOLDER, StateFolderRefusedError, end_localnet
+from deploy.localnet.toolchain import ToolMissingError
+
+_TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, _exit_in_order)
+    try:
+        return _down(arguments.folder) if arguments.command == "down" else _up(arguments.folder)
+    except KeyboardInterrupt:
+        return 0
+    except (StateFolderRefusedError, ToolMissingError, ProcessFailedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy.localnet", description="A local Bailee network.")
+    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument(
+        "--folder", type=Path, default=DEFAULT_FOLDER, help="state folder (default: %(default)s)"
+    )
+    return parser
+
+
+def _up(folder: Path) -> int:
+    with Localnet(folder=folder, on_event=_print_event) as net:
+        print("\nUp. Ctrl-C or `python -m deploy.localnet down` ends it.\n")
+        for name, address in sorted(net.endpoints.items()):
+            print(f"  {name:<12} {address}")
+        print(f"  {'certificates':<12} {net.certificates.authority_file.parent}")
+        print(f"  {'logs':<12} {net.state.logs}", flush=True)
+        while not net.ended_processes():
+            time.sleep(0.5)
+        for process in net.ended_processes():
+            print(f"{process.name} ended with code {process.exit_code}; see {process.spec.log_file}")
+        return 1
+
+
+def _down(folder: Path) -> int:
+    ended = end_localnet(folder)
+    print(f"ended: {', '.join(ended)}" if ended else f"nothing runs in {folder}")
+    return 0
+
+
+def _print_event(event: Event) -> None:
+    print(f"{event.elapsed_seconds:6.1f} s  {event.part} {event.kind.value}", flush=True)
+
+
+def _exit_in_order(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(_TERMINATED_EXIT_CODE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What the product's own processes have in common: a TOML file, a delivered SecretID, a health service."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import tomlkit
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # no types
+
+from deploy.localnet.certificates import Certificate
+from deploy.localnet.openbao import OpenBao
+from deploy.localnet.ports import LOOPBACK
+from deploy.localnet.processes import ManagedProcess, ProcessSpec, Supervisor
+from deploy.localnet.state import write_private
+
+_READY_SECONDS: Final = 60.0
+_PROBE_SECONDS: Final = 2.0
+
+
+class ServiceProcess:
+    """`bailee-signer` or `bailee-custody`, configured and supervised.
+
+    Args:
+        name: of the part, such as `signer-2`.
+        module: what `python -m` runs.
+        configuration: its settings, as its TOML file says them.
+        certificate: its own, whose name callers expect.
+        openbao: of its trust domain; gets a fresh SecretID delivered from it at every start.
+        secret_id_file: where its configuration says the wrapped SecretID lies.
+        port: where it answers.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        module: str,
+        folder: Path,
+        log_file: Path,
+        configuration: Mapping[str, Any],
+        certificate: Certificate,
+        openbao: OpenBao,
+        secret_id_file: Path,
+        port: int,
+        supervisor: Supervisor,
+    ) -> None:
+        self.name = name
+        self.target = f"{LOOPBACK}:{port}"
+        self.configuration_file = folder / f"{name}.toml"
+        self.certificate = certificate
+        self._openbao = openbao
+        self._secret_id_file = secret_id_file
+        write_private(self.configuration_file, tomlkit.dumps(configuration))
+        self.process: ManagedProcess = supervisor.process(
+            ProcessSpec(
+                name=name,
+                command=(sys.executable, "-m", module, "--config", str(self.configuration_file)),
+                log_file=log_file,
+                folder=folder,
+            )
+        )
+
+    def launch(self) -> None:
+        """Deliver a fresh SecretID and start, without waiting."""
+        self._openbao.deliver_secret_id(self._secret_id_file)
+        self.process.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait for its health service to say SERVING.
+
+        Raises:
+            ProcessFailedError: it ended, or did not say so in time.
+        """
+        self.process.wait_until(self._serves, what="serving", deadline_seconds=_READY_SECONDS)
+
+    def start(self) -> None:
+        """Launch, and wait until it serves."""
+        self.launch()
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        """SIGTERM, as an operator would."""
+        self.process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would."""
+        self.process.kill()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _serves(self) -> bool:
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=self.certificate.authority_file.read_bytes(),
+            private_key=self.certificate.key_file.read_bytes(),
+            certificate_chain=self.certificate.certificate_file.read_bytes(),
+        )
+        options = [("grpc.ssl_target_name_override", self.certificate.name)]
+        with grpc.secure_channel(self.target, credentials, options=options) as channel:
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(
+                    health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS
+                )
+            except grpc.RpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -1,0 +1,227 @@
+"""Proofs of ownership: BIP-322 messages, for an account's own script and for a destination's.
+
+A signer builds the account's message itself from the account statement, so nobody can have it sign a text
+of their choosing. The signature covers a virtual transaction (version 0, spending an output that never
+existed), so it can never serve as a payment.
+
+Source: BIP-322. Framing: bip322-core, over embit; the hash is computed again by python-bitcoinlib;
+verification: bip322-core with btclib's interpreter and libbitcoinkernel.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from bip322core import (  # type: ignore[import-untyped] # it ships no types
+    PREFIX_FULL,
+    PREFIX_SIMPLE,
+    BIP322Error,
+    VerifyResult,
+    build_to_sign,
+    build_to_spend,
+    encode_simple,
+    verify_message,
+)
+
+from signers.bitcoin import decode
+from signers.bitcoin.coins import Outpoint, SpentOutput, account_script, script_keys
+from signers.bitcoin.construct import sighashes
+from signers.bitcoin.sign import (
+    ImplementationsDisagree,
+    PartialSignatures,
+    SignDigest,
+    multisig_witness,
+    require_signatures,
+    witness_signature,
+)
+from signers.statements import multisig
+from signers.statements.account import Account
+from signers.statements.allowlist import AllowlistEntry, BitcoinDestination, ownership_message
+from signers.statements.amounts import Sats
+from signers.statements.identifiers import CompressedKey, Proof, TxId
+from signers.statements.refusals import Refusal, Tag, refuse_unless
+
+_PROOF_CHARACTERS_MAX: Final = 4096
+_PROOF_INPUTS_MAX: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a valid proof shows besides ownership. BIP-322 leaves its acceptance to the verifier."""
+
+    form: str
+    """`smp` simple, `ful` full, `pof` full with other coins."""
+    lock_time: int
+    """The signature holds from this height or time on; 0 always."""
+    sequence: int
+    """The signature holds from this age of the coins on (BIP-68); 0 always."""
+    other_coins: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnershipChallenge:
+    """What two signers sign to show that they can spend from the account together."""
+
+    message: str
+    script: bytes
+    witness_script: bytes
+    keys: tuple[CompressedKey, ...]
+    """In the order of the script."""
+    sighash: bytes
+    """32 bytes: BIP-143, SIGHASH_ALL, of the virtual transaction."""
+
+
+def account_message(account: Account) -> str:
+    """The text whose signature shows who holds the account's coins. Its digest binds every term."""
+    return (
+        f"bailee account {account.network.value} {account.account} {account.digest} "
+        f"bitcoin {account.bitcoin.script_pubkey}"
+    )
+
+
+def ownership_challenge(account: Account) -> OwnershipChallenge:
+    """The challenge that the account statement alone determines.
+
+    Raises:
+        ImplementationsDisagree: embit and python-bitcoinlib computed different hashes.
+    """
+    message, script = account_message(account), account_script(account)
+    witness_script = multisig.witness_script(account.bitcoin.keys)
+    to_spend = build_to_spend(message.encode(), script)
+    to_sign = build_to_sign(to_spend.txid())
+    spent = SpentOutput(
+        outpoint=Outpoint(txid=TxId(to_spend.txid().hex()), index=0), value=Sats.zero(), script=script
+    )
+    (digest,) = sighashes(to_sign, witness_script, [spent])
+    decoded = decode.read_transaction(to_sign.serialize(), tag=Tag.TRANSACTION_SHAPE)
+    if digest != decode.sighash(decoded, 0, witness_script=witness_script, value=Sats.zero()):
+        raise ImplementationsDisagree("on the hash of an ownership proof")
+    return OwnershipChallenge(
+        message=message,
+        script=script,
+        witness_script=witness_script,
+        keys=script_keys(account),
+        sighash=digest,
+    )
+
+
+async def sign_ownership(account: Account, *, key: CompressedKey, sign: SignDigest) -> PartialSignatures:
+    """This signer's half of a proof.
+
+    Raises:
+        ImplementationsDisagree: as `ownership_challenge`.
+        Refusal: `account-keys` or `signature-invalid`.
+    """
+    challenge = ownership_challenge(account)
+    _require_cosigner(key, challenge)
+    partial = PartialSignatures(public_key=key, signatures=(await sign(challenge.sighash),))
+    require_signatures(partial, (challenge.sighash,))
+    return partial
+
+
+def combine_ownership(account: Account, first: PartialSignatures, second: PartialSignatures) -> Proof:
+    """The proof of one pair of signers, verified.
+
+    Returns:
+        The "simple" form: `smp` and base64 of the witness.
+
+    Raises:
+        Refusal: `account-keys` or `signature-invalid`.
+    """
+    challenge = ownership_challenge(account)
+    refuse_unless(
+        first.public_key != second.public_key, Tag.ACCOUNT_KEYS, "two signatures of one key are one"
+    )
+    for partial in (first, second):
+        _require_cosigner(partial.public_key, challenge)
+        require_signatures(partial, (challenge.sighash,))
+    by_key = sorted((first, second), key=lambda partial: challenge.keys.index(partial.public_key))
+    signatures = [witness_signature(partial.signatures[0]) for partial in by_key]
+    proof = Proof(encode_simple(multisig_witness(signatures, challenge.witness_script)))
+    verify_account_proof(account, proof)
+    return proof
+
+
+def combine_every_pair(account: Account, halves: Iterable[PartialSignatures]) -> tuple[Proof, ...]:
+    """One proof of each of the three pairs: coins must be spendable by whichever two signers are left.
+
+    Raises:
+        Refusal: `account-keys` (not one half of each cosigner) or `signature-invalid`.
+    """
+    given = {half.public_key: half for half in halves}
+    refuse_unless(
+        set(given) == set(account.bitcoin.keys),
+        Tag.ACCOUNT_KEYS,
+        "not one half of each of the three cosigners",
+    )
+    return tuple(combine_ownership(account, a, b) for a, b in combinations(given.values(), 2))
+
+
+def verify_account_proof(account: Account, proof: Proof) -> None:
+    """Refuse unless the proof spends the account's script over the account's message, in simple form.
+
+    Raises:
+        Refusal: `signature-invalid`.
+    """
+    shown = verify_proof(account_script(account), account_message(account), proof, tag=Tag.SIGNATURE_INVALID)
+    refuse_unless(shown.form == PREFIX_SIMPLE, Tag.SIGNATURE_INVALID, f"a proof in the form {shown.form}")
+
+
+def verify_destination_proof(entry: AllowlistEntry) -> None:
+    """Refuse an allowlisted script whose owner has not signed for exactly this account and destination id.
+
+    Accepted: the simple form (P2WPKH, P2WSH, P2TR; also without its prefix) and the full form (those, P2PKH,
+    P2SH). Not accepted: BIP-137, and a proof that holds only later or shows other coins.
+
+    Raises:
+        Refusal: `allowlist-proof`.
+    """
+    if not isinstance(entry.destination, BitcoinDestination):
+        raise Refusal(Tag.ALLOWLIST_PROOF, f"{entry.destination.kind} is not a script")
+    message = ownership_message(
+        network=entry.network,
+        account=entry.account,
+        destination_id=entry.destination_id,
+        destination=entry.destination,
+    )
+    script = entry.destination.script_pubkey.raw
+    shown = verify_proof(script, message, entry.proof, tag=Tag.ALLOWLIST_PROOF)
+    refuse_unless(
+        shown.form in {PREFIX_SIMPLE, PREFIX_FULL} and (shown.lock_time, shown.sequence) == (0, 0),
+        Tag.ALLOWLIST_PROOF,
+        f"{entry.destination_id}: a proof that holds only later, or of other coins too",
+    )
+
+
+def verify_proof(script: bytes, message: str, proof: str, *, tag: Tag) -> Shown:
+    """Check a BIP-322 proof that whoever can spend from `script` signed `message`.
+
+    "Inconclusive" (a script that a later soft fork may give a meaning) is a refusal too.
+
+    Raises:
+        Refusal: `tag`.
+    """
+    try:
+        result: VerifyResult = verify_message(
+            script.hex(),
+            proof,
+            message.encode(),
+            engines=("btclib", "kernel"),
+            allow_legacy=False,
+            max_signature_bytes=_PROOF_CHARACTERS_MAX,
+            max_inputs=_PROOF_INPUTS_MAX,
+        )
+    except (BIP322Error, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+        raise Refusal(tag, f"{type(error).__name__}: {error}") from error
+    refuse_unless(result.ok is True, tag, str(result.reason))
+    return Shown(
+        form=str(result.variant),
+        lock_time=int(result.locktime),
+        sequence=int(result.sequence),
+        other_coins=int(result.extra_inputs),
+    )
+
+
+def _require_cosigner(key: CompressedKey, challenge: OwnershipChallenge) -> None:
+    refuse_unless(key in challenge.keys, Tag.ACCOUNT_KEYS, f"{key} is not a key of this account")

@@ -1,0 +1,1 @@
+"""The other signers, reached directly: custody is no part of the channel."""

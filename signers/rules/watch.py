@@ -1,0 +1,67 @@
+"""What a signer does between calls, so that nothing of it hangs on custody asking.
+
+Confirm the journal with the peers after a start; gather their announce receipts, so that each signer knows
+the others' journals while the timelock still runs; see which anchors are spent for good; remember the time.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from signers.journal import IntentHistory
+from signers.peers.port import PeerUnavailable
+from signers.rules import anchors, moment, receipts
+from signers.rules.chains import NodeUnavailable
+from signers.rules.moment import Moment
+from signers.rules.signer import Signer
+from signers.statements.amounts import Asset
+from signers.statements.identifiers import Seconds
+from signers.statements.refusals import Refusal
+
+HIGH_WATER_SECONDS: Final = Seconds(600)
+
+_log = logging.getLogger(__name__)
+
+
+async def tick(signer: Signer) -> bool:
+    """One round over everything that is open.
+
+    Returns:
+        Whether the journal is confirmed, so that the signer decides at all.
+    """
+    await _confirm_journal(signer)
+    if signer.reconciliation.behind or signer.reconciliation.silent:
+        return False
+    for asset in signer.chains:
+        await _follow(signer, asset)
+    return True
+
+
+async def _confirm_journal(signer: Signer) -> None:
+    for peer in signer.reconciliation.silent:
+        try:
+            await signer.reconciliation.ask(peer)
+        except PeerUnavailable as error:
+            _log.info("journal not confirmed: %s", error)
+    if signer.reconciliation.behind:
+        _log.critical("journal is behind, everything is refused: %s", signer.reconciliation.behind)
+
+
+async def _follow(signer: Signer, asset: Asset) -> None:
+    try:
+        now = await moment.trusted(signer, signer.chains[asset], asset)
+        moment.remember(signer, now, at_least_every_seconds=HIGH_WATER_SECONDS)
+        for history in signer.journal.views.live():
+            if history.intent.asset is asset:
+                await _follow_intent(signer, history, now)
+    except (NodeUnavailable, Refusal) as error:
+        _log.warning("%s is not followed: %s", asset, error)
+
+
+async def _follow_intent(signer: Signer, history: IntentHistory, now: Moment) -> None:
+    for peer in receipts.missing(signer, history):
+        await receipts.fetch(signer, history, peer)
+    async with signer.locks.of(history.intent.account):
+        current = signer.journal.views.intents[history.digest]
+        await anchors.observe(signer, current, anchors.account_of(signer, current), now.tip.point)

@@ -1,0 +1,110 @@
+"""What every call passes before its method: who calls, by when, and whether the request is well formed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final
+
+import grpc
+import protovalidate
+from google.protobuf.message import Message
+
+from signers.journal import JournalUnusable
+from signers.service.errors import Fault, fault_of, invalid, to_status
+
+DEADLINE_SECONDS_MAX: Final = 120.0
+HEALTH: Final = "grpc.health.v1.Health"
+
+caller: ContextVar[str] = ContextVar("caller")
+"""The DNS name in the calling client's certificate."""
+
+_log = logging.getLogger(__name__)
+_Method = Callable[[Any, Any], Awaitable[Any]]
+
+
+class Edge(grpc.aio.ServerInterceptor):
+    """Authorises, bounds and validates each call, and turns what goes wrong into a status."""
+
+    def __init__(
+        self, *, callers: Mapping[str, frozenset[str]], on_fatal: Callable[[Exception], None]
+    ) -> None:
+        """One per server.
+
+        Args:
+            callers: the certificate names that may call a service; a service that is not listed, or has an
+                empty list, answers nobody. Health answers every certificate of our authority.
+            on_fatal: called when the journal can no longer be written; the process then ends.
+        """
+        self._callers = callers
+        self._on_fatal = on_fatal
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the method, where there is one."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        service, method = handler_call_details.method.strip("/").split("/")
+        return grpc.unary_unary_rpc_method_handler(
+            self._guarded(service, method, handler.unary_unary),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _guarded(self, service: str, method: str, call: _Method) -> _Method:
+        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                caller.set(self._authorised(service, context))
+                if service != HEALTH:
+                    _require_deadline(context)
+                    _require_valid(request)
+                return await call(request, context)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:
+                if isinstance(error, JournalUnusable):
+                    self._on_fatal(error)
+                fault = fault_of(error)
+                _log.info("%s refused: %s %s", method, fault.code.name, fault.reason)
+                await context.abort_with_status(to_status(fault))
+                raise
+
+        return guarded
+
+    def _authorised(self, service: str, context: grpc.aio.ServicerContext[Any, Any]) -> str:
+        names = [name.decode() for name in context.auth_context().get("x509_subject_alternative_name", [])]
+        if len(names) != 1:
+            raise Fault(
+                code=grpc.StatusCode.UNAUTHENTICATED,
+                reason="certificate-name",
+                message="a client certificate carries exactly one name",
+            )
+        if service != HEALTH and names[0] not in self._callers.get(service, frozenset()):
+            raise Fault(
+                code=grpc.StatusCode.PERMISSION_DENIED,
+                reason="caller-not-allowed",
+                message=f"{names[0]} may not call {service}",
+            )
+        return names[0]
+
+
+def _require_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    remaining: float | None = context.time_remaining()  # None where the client set no deadline
+    if remaining is None or remaining > DEADLINE_SECONDS_MAX:
+        raise Fault(
+            code=grpc.StatusCode.INVALID_ARGUMENT,
+            reason="deadline-required",
+            message=f"a call carries a deadline of at most {DEADLINE_SECONDS_MAX:.0f} s",
+        )
+
+
+def _require_valid(request: Message) -> None:
+    try:
+        protovalidate.validate(request)
+    except protovalidate.ValidationError as error:
+        raise invalid(error) from error
