@@ -33,9 +33,7 @@ def coin(index: int, sats: int) -> Coin:
 
 
 @given(st.lists(amounts, max_size=100), amounts)
-def test_a_selection_covers_is_minimal_and_does_not_depend_on_order(
-    units: list[int], needed: int, random: object
-) -> None:
+def test_a_selection_covers_is_minimal_and_does_not_depend_on_order(units: list[int], needed: int) -> None:
     coins = [coin(index, each) for index, each in enumerate(units)]
     try:
         chosen = select_coins(coins, Sats(needed))
