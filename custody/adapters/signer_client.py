@@ -14,7 +14,7 @@ import grpc
 from bailee.signer.v1 import signer_pb2 as pb
 from bailee.signer.v1.signer_pb2_grpc import SignerServiceStub
 from google.protobuf.message import DecodeError, Message
-from google.rpc.error_details_pb2 import ErrorInfo # it ships no types
+from google.rpc.error_details_pb2 import ErrorInfo  # it ships no types
 from grpc_status import rpc_status
 
 from custody.application.ports.signers import (
