@@ -133,8 +133,11 @@ class VaultAttestor:
         path = self._wrapping_path(wrapping)
         if not path.endswith(f"role/{settings.role}/secret-id"):
             raise ValueError("the wrapping token was not made for this role")
-        self._client.token = wrapping
-        secret_id = self._client.sys.unwrap()["data"]["secret_id"]
+        self._client.token = wrapping  # OpenBao unwraps for who carries the token, not for who names it
+        try:
+            secret_id = self._client.sys.unwrap()["data"]["secret_id"]
+        finally:
+            self._client.token = ""
         auth = self._client.auth.approle.login(role_id=settings.role_id, secret_id=secret_id)["auth"]
         self._lease_seconds = int(auth["lease_duration"])
 
