@@ -1,5 +1,6 @@
 """The store of worker tests: the same use cases, the same SQL, no threads."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ class MemoryStore:
     @property
     def projection(self) -> Projection:
         return _Position(Position(str(self.commits)))
+
+    async def stopped(self) -> None:
+        await asyncio.Event().wait()
 
     def subscribe(self, *, bound: int = 4096) -> AbstractAsyncContextManager[Subscription]:
         return _nothing()
