@@ -21,12 +21,7 @@ async def open_account(stage: Stage) -> None:
     stage.record.chapter("1. Onboard")
     with stage.record.step("a pledge account is opened") as evidence:
         agreement = _agreement(stage)
-        created = await stage.custodian.create_account(
-            ACCOUNT,
-            pledgor=agreement.pledgor,
-            secured_party=agreement.secured_party,
-            enforcement=agreement.enforcement,
-        )
+        created = await stage.custodian.create_account(ACCOUNT, agreement=agreement)
         stage.record.say("three signers each create a key of their own for it; custody never sees one")
         proposed = await until(
             lambda: stage.custodian.account(ACCOUNT),
@@ -67,7 +62,10 @@ async def open_account(stage: Stage) -> None:
 async def list_destinations(stage: Stage) -> None:
     """The pledgor's own wallets, proven by their keys and approved by two entities."""
     with stage.record.step("two destinations are proven, approved by two entities, and cool off") as evidence:
-        wallets = {Asset.BTC: BitcoinWallet.new(), Asset.ETH: EthereumWallet.new()}
+        wallets: dict[Asset, BitcoinWallet | EthereumWallet] = {
+            Asset.BTC: BitcoinWallet.new(),
+            Asset.ETH: EthereumWallet.new(),
+        }
         stage.wallets = wallets
         for asset, wallet in wallets.items():
             destination_id = DESTINATIONS[asset]
