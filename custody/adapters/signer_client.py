@@ -14,7 +14,7 @@ import grpc
 from bailee.signer.v1 import signer_pb2 as pb
 from bailee.signer.v1.signer_pb2_grpc import SignerServiceStub
 from google.protobuf.message import DecodeError, Message
-from google.rpc.error_details_pb2 import ErrorInfo # it ships no types
+from google.rpc.error_details_pb2 import ErrorInfo  # it ships no types
 from grpc_status import rpc_status
 
 from custody.application.ports.signers import (
@@ -255,7 +255,8 @@ def _condition(signer: SignerId, error: grpc.aio.AioRpcError) -> SignerError:
     if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
         reason, metadata = _error_info(error)
         try:
-            return SignerRefused(signer, Tag(reason), detail, _refusal_receipt(metadata))
+            said = detail.removeprefix(f"{reason}: ")
+            return SignerRefused(signer, Tag(reason), said, _refusal_receipt(metadata))
         except ValueError:
             return SignerAnswerInvalid(signer, f"refused for the unknown reason {reason[:60]!r}: {detail}")
     return SignerAnswerInvalid(signer, f"{error.code().name}: {detail}")

@@ -51,7 +51,7 @@ def apply(uow: UnitOfWork, delta: ChainDelta, *, now: Seconds) -> Applied:
     undone = 0
     if delta.base is not None and delta.base != tip:
         undone = sum(block.height > delta.base.height for block in blocks)
-        undo_above(uow, asset, delta.base.height, now=now)
+        undo_above(uow, asset, delta.base, now=now)
     if isinstance(delta, BitcoinDelta):
         bitcoin_deltas.add(uow, delta.blocks, now=now)
     else:

@@ -74,7 +74,10 @@ def _finalise(uow: UnitOfWork, verified: VerifiedBalance, finalised: BlockRef, *
         return
     outflows = _final_outflows(uow, verified.account, finalised)
     spent = sum(c.confirmation.paid.units + c.confirmation.fee.units for c in outflows if c.confirmation)
-    received = verified.balance.units - (before.balance.units if before else 0) + spent
+    # By the ledger the address held exactly what is credited: every credit and settlement was at a final
+    # block.
+    credited = uow.balances(verified.account, Asset.ETH).confirmed
+    received = verified.balance.units - credited + spent
     nonce = (before.nonce if before else 0) + len(outflows)
     if received < 0 or verified.nonce != nonce:
         halt = accounts.HaltAccount(account=verified.account, halt=Halt.UNKNOWN_SPEND)

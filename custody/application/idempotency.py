@@ -9,8 +9,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Hashable
-from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from custody.application.ports.store import Outcome, RequestKey, UnitOfWork
 from custody.domain.errors import RequestIdReused
@@ -59,26 +58,26 @@ def once(
 
 
 def fingerprint(command: object) -> Digest:
-    """SHA-256 of the RFC 8785 form of a command.
+    """SHA-256 of the RFC 8785 form of a command, in which an envelope is its digest and its signatures.
 
     Commands hold ASCII text and integers only; for these, sorted keys without white space are that form.
     """
-    text = json.dumps(_plain(command), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Digest(hashlib.sha256(text.encode()).hexdigest())
+    return Digest(hashlib.sha256(_encode(_plain(command)).encode()).hexdigest())
 
 
-def _plain(value: object) -> JSON:  # noqa: PLR0911 - one line for each kind of value
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def _plain(value: object) -> JSON:
     match value:
-        case Enum():
-            return str(value.value)
-        case None | bool() | int() | str():
+        case None | str() | bool() | int():
             return value
-        case bytes():
-            return value.hex()
         case Envelope():
-            return value.to_json().decode()
+            return [value.digest, [[s.keyid, s.sig.hex()] for s in value.signatures]]
         case Amount():
             return {"asset": value.asset.value, "units": str(value.units)}
+        case bytes():
+            return value.hex()
         case tuple():
             return [_plain(item) for item in value]
     return {name: _plain(getattr(value, name)) for name in _names(cast("Hashable", type(value)))}

@@ -212,9 +212,10 @@ ChainDelta = BitcoinDelta | EthereumDelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalisedBalance:
-    """The last verified state of an account's Ethereum address that the ledger agrees with."""
+    """The last verified state of an account's Ethereum address that was brought into the ledger."""
 
     account: AccountId
     block: BlockRef
     balance: Wei
     nonce: int
+    """How many transactions the account has sent: the next one's nonce."""

@@ -6,6 +6,7 @@ book; it and `REORG_SHORTFALL` alone may be negative. Liens and withdrawals move
 two of them can never hold the same unit.
 """
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,6 +39,7 @@ class Book(StrEnum):
 
 
 BOOKS: Final = tuple(Book)
+_units_of: Final = operator.attrgetter(*BOOKS)
 MAY_BE_NEGATIVE: Final = frozenset({Book.EXTERNAL, Book.REORG_SHORTFALL})
 
 
@@ -149,7 +151,7 @@ class Balances:
         Raises:
             LedgerViolation: as the class, or a movement of another asset.
         """
-        units = {book: getattr(self, book) for book in BOOKS}
+        units = dict(zip(BOOKS, _units_of(self), strict=True))
         for movement in movements:
             if movement.amount.asset is not self.asset:
                 raise LedgerViolation(f"{movement.amount} in the books of {self.asset}")

@@ -5,14 +5,17 @@ document costs little more than `json` itself, and reading one back constructs, 
 value.
 """
 
+import base64
+import binascii
 import dataclasses
 import functools
 import json
+import operator
 import types
 import typing
 from collections.abc import Callable, Hashable
 from enum import Enum
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
 from custody.domain.account import PledgeAccount
 from custody.domain.collateral import PublishedPrice
@@ -20,9 +23,12 @@ from custody.domain.destination import AllowedDestination
 from custody.domain.lien import Lien
 from custody.domain.outflow import Withdrawal
 from signers.statements.amounts import Amount, Asset, Sats, Wei, amount_of
-from signers.statements.envelope import Envelope
+from signers.statements.envelope import Envelope, Signature
+from signers.statements.identifiers import KeyId
 
 T = TypeVar("T")
+
+_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 _Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 """To what `json` writes, and back."""
@@ -31,7 +37,7 @@ _Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 def dump(record: object) -> str:
     """The document of a dataclass."""
     encode, _ = _codec(cast("Hashable", type(record)))
-    return json.dumps(encode(record), separators=(",", ":"))
+    return _encode(encode(record))
 
 
 def load(cls: type[T], document: str) -> T:
@@ -65,7 +71,7 @@ def dump_result(result: object) -> str:
     encode, _ = _codec(cast("Hashable", _RESULTS[name]))
     body = [encode(record) for record in records]
     kind = f"{name}s" if isinstance(result, tuple) else name
-    return json.dumps([kind, *body], separators=(",", ":"))
+    return _encode([kind, *body])
 
 
 def load_result(document: str) -> object:
@@ -107,6 +113,24 @@ def _amount(value: Any) -> Amount:
     return amount_of(Asset(asset), int(units))
 
 
+def _dump_envelope(value: Envelope) -> list[Any]:
+    signatures = [(str(s.keyid), _base64(s.sig)) for s in value.signatures]
+    return [value.payload_type, _base64(value.payload), signatures]
+
+
+def _load_envelope(value: list[Any]) -> Envelope:
+    payload_type, payload, signatures = value
+    return Envelope(
+        payload_type,
+        base64.b64decode(payload),
+        tuple(Signature(KeyId(keyid), base64.b64decode(sig)) for keyid, sig in signatures),
+    )
+
+
+def _base64(raw: bytes) -> str:
+    return binascii.b2a_base64(raw, newline=False).decode()
+
+
 _AMOUNT: _Codec = ((lambda value: (value.asset.value, str(value.units))), _amount)
 _LEAVES: dict[Any, _Codec] = {
     int: (_same, _same),
@@ -116,15 +140,14 @@ _LEAVES: dict[Any, _Codec] = {
     Amount: _AMOUNT,
     Sats: _AMOUNT,
     Wei: _AMOUNT,
-    Envelope: (
-        (lambda value: value.to_json().decode()),
-        (lambda value: Envelope.from_json(value.encode())),
-    ),
+    Envelope: (_dump_envelope, _load_envelope),
 }
 
 
 def _many(container: Any, item: Any) -> _Codec:
     encode, decode = _codec(item)
+    if container is tuple and encode is _same and decode is _same:
+        return list, tuple
     rank: Callable[[Any], Any] = sorted if container is frozenset else list
     return (
         (lambda value: rank(encode(each) for each in value)),
@@ -136,8 +159,10 @@ def _union(options: tuple[Any, ...]) -> _Codec:
     present = [option for option in options if option is not type(None)]
     if len(present) == 1:
         encode, decode = _codec(present[0])
+        if encode is _same and decode is _same:
+            return _same, _same
         return (
-            (lambda value: None if value is None else encode(value)),
+            _same if encode is _same else (lambda value: None if value is None else encode(value)),
             (lambda value: None if value is None else decode(value)),
         )
     return _tagged_union(present)
@@ -154,12 +179,23 @@ def _tagged_union(options: list[Any]) -> _Codec:
 
 def _dataclass(cls: Any) -> _Codec:
     hints = typing.get_type_hints(cls)
-    codecs = [(field.name, *_codec(hints[field.name])) for field in dataclasses.fields(cls)]
+    names = [field.name for field in dataclasses.fields(cls)]
+    codecs = [_codec(hints[name]) for name in names]
+    # What JSON writes as it is needs no call: most fields of most records.
+    converted = [(name, write) for name, (write, _) in zip(names, codecs, strict=True) if write is not _same]
+    checked = [(name, read) for name, (_, read) in zip(names, codecs, strict=True) if read is not _same]
+    values_of = operator.attrgetter(*names, names[0])
 
     def encode(value: Any) -> dict[str, Any]:
-        return {name: write(getattr(value, name)) for name, write, _ in codecs}
+        document = dict(zip(names, values_of(value), strict=False))
+        for name, write in converted:
+            document[name] = write(document[name])
+        return document
 
     def decode(value: Any) -> Any:
-        return cls(**{name: read(value[name]) for name, _, read in codecs})
+        fields = {name: value[name] for name in names}
+        for name, read in checked:
+            fields[name] = read(fields[name])
+        return cls(**fields)
 
     return encode, decode

@@ -54,6 +54,11 @@ POSTING_QUERY: Final = (
 )
 
 
+def plain(text: str | None) -> str | None:
+    """The `str` itself: for every parameter of a subclass sqlite3 looks for an adapter, which adds up."""
+    return None if text is None else str(text)
+
+
 @functools.lru_cache(maxsize=65_536)
 def _terms(*columns: str) -> tuple[AccountId, Party, Party, Party, Enforcement, Digest]:
     """What never changes of an account: checked once, then shared."""
@@ -131,13 +136,13 @@ def account_changes(record: PledgeAccount) -> Row:
     """The columns of an account that change."""
     return (
         record.state.value,
-        ",".join(sorted(record.halts)),
+        ",".join(sorted(record.halts)) if record.halts else "",
         record.sequence,
         record.encumbrance_sequence,
-        record.encumbrance_head,
-        record.statement_digest,
-        record.script_pubkey,
-        record.ethereum_address,
+        str(record.encumbrance_head),
+        plain(record.statement_digest),
+        plain(record.script_pubkey),
+        plain(record.ethereum_address),
         record.updated_at,
     )
 

@@ -85,7 +85,7 @@ class SqliteSnapshot:
     # Accounts.
 
     def account(self, account: AccountId) -> PledgeAccount | None:
-        row = self._one(f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts WHERE account = ?", account)
+        row = self._one(f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts WHERE account = ?", str(account))
         return None if row is None else rows.account(row)
 
     def onboarding(self, account: AccountId) -> Onboarding | None:
@@ -130,7 +130,9 @@ class SqliteSnapshot:
 
     def balances(self, account: AccountId, asset: Asset) -> Balances:
         row = self._one(
-            f"SELECT {rows.BALANCE_COLUMNS} FROM balances WHERE account = ? AND asset = ?", account, asset
+            f"SELECT {rows.BALANCE_COLUMNS} FROM balances WHERE account = ? AND asset = ?",
+            str(account),
+            asset.value,
         )
         return rows.balances(asset, row)
 
@@ -184,7 +186,7 @@ class SqliteSnapshot:
         return [documents.load(AllowedDestination, document) for (document,) in found]
 
     def lien(self, account: AccountId, lien: LienId) -> Lien | None:
-        row = self._one(f"{rows.LIEN_QUERY} WHERE l.account = ? AND l.lien = ?", account, lien)
+        row = self._one(f"{rows.LIEN_QUERY} WHERE l.account = ? AND l.lien = ?", str(account), str(lien))
         return None if row is None else rows.lien(row)
 
     def liens(self, account: AccountId, *, after: LienId | None, limit: int) -> Sequence[Lien]:
@@ -395,7 +397,7 @@ class SqliteSnapshot:
             "SELECT fingerprint, result FROM outcomes WHERE principal = ? AND method = ? AND request_id = ?",
             key.principal,
             key.method,
-            key.request_id,
+            str(key.request_id),
         )
         return None if row is None else Outcome(Digest(row[0]), documents.load_result(row[1]))
 

@@ -81,20 +81,22 @@ class SqliteUnitOfWork(SqliteSnapshot):
     def append(
         self, account: PledgeAccount, entry: Entry, *, balances: Balances | None = None
     ) -> PledgeAccount:
-        execute, name, at = self._execute, account.account, entry.at
+        execute, name, at = self._execute, str(account.account), entry.at
         sequence = account.sequence + 1
         if entry.movements:
-            self._post(name, sequence, entry, balances)
-        cursor = execute(_ADD_CHANGE, (name, sequence, entry.cause.kind.value, entry.cause.reference, at))
+            self._post(account.account, sequence, entry, balances)
+        cursor = execute(
+            _ADD_CHANGE, (name, sequence, entry.cause.kind.value, str(entry.cause.reference), at)
+        )
         written = replace(account, sequence=sequence, updated_at=at)
         updated = execute(_PUT_ACCOUNT, (*rows.account_changes(written), name, account.sequence))
         if updated.rowcount != 1:
             raise sqlite3.IntegrityError(f"{name} was not read at sequence {account.sequence}")
-        self.accounts_written[name] = written
+        self.accounts_written[account.account] = written
         self.changes_written.append(
             Change(
                 position=position(cursor.lastrowid or 0),
-                account=name,
+                account=account.account,
                 sequence=sequence,
                 cause=entry.cause,
                 at=at,
@@ -105,10 +107,11 @@ class SqliteUnitOfWork(SqliteSnapshot):
     def _post(self, account: AccountId, sequence: int, entry: Entry, balances: Balances | None) -> None:
         asset = entry.movements[0].amount.asset
         books = (balances or self.balances(account, asset)).after(entry.movements)
+        name = str(account)
         self._execute(
             _PUT_BALANCES,
             (
-                account,
+                name,
                 asset.value,
                 str(books.external),
                 str(books.pending),
@@ -124,7 +127,7 @@ class SqliteUnitOfWork(SqliteSnapshot):
             self._execute(
                 _ADD_POSTING,
                 (
-                    account,
+                    name,
                     sequence,
                     index,
                     asset.value,
@@ -147,15 +150,16 @@ class SqliteUnitOfWork(SqliteSnapshot):
         )
 
     def save_lien(self, lien: Lien) -> None:
+        account, name = str(lien.account), str(lien.lien)
         self._execute(
             "INSERT INTO encumbrances VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (lien.account, lien.encumbrance_sequence, lien.lien, lien.digest, lien.envelope.to_json()),
+            (account, lien.encumbrance_sequence, name, str(lien.digest), lien.envelope.to_json()),
         )
         self._execute(
             _PUT_LIEN,
             (
-                lien.account,
-                lien.lien,
+                account,
+                name,
                 lien.amount.asset.value,
                 str(lien.amount.units),
                 lien.state.value,
@@ -259,8 +263,8 @@ class SqliteUnitOfWork(SqliteSnapshot):
             (
                 key.principal,
                 key.method,
-                key.request_id,
-                outcome.fingerprint,
+                str(key.request_id),
+                str(outcome.fingerprint),
                 documents.dump_result(outcome.result),
             ),
         )

@@ -90,7 +90,7 @@ CREATE TABLE encumbrances (
     digest TEXT NOT NULL,
     envelope BLOB NOT NULL,
     PRIMARY KEY (account, sequence)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE liens (
     account TEXT NOT NULL,
@@ -116,4 +116,4 @@ CREATE TABLE outcomes (
     fingerprint TEXT NOT NULL,
     result TEXT NOT NULL,
     PRIMARY KEY (principal, method, request_id)
-) STRICT, WITHOUT ROWID;
+) STRICT;

@@ -3,7 +3,7 @@ CREATE TABLE destinations (
     destination TEXT NOT NULL,
     document TEXT NOT NULL,
     PRIMARY KEY (account, destination)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE withdrawals (
     account TEXT NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE withdrawals (
     updated_at INTEGER NOT NULL,
     document TEXT NOT NULL,
     PRIMARY KEY (account, withdrawal)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX withdrawals_by_state ON withdrawals (state, updated_at)
 WHERE state NOT IN ('settled', 'cancelled', 'expired');
 CREATE INDEX withdrawals_by_block ON withdrawals (asset, confirmed_height) WHERE confirmed_height IS NOT NULL;
@@ -31,7 +31,7 @@ CREATE TABLE prices (
     asset TEXT NOT NULL,
     document TEXT NOT NULL,
     PRIMARY KEY (publisher, asset)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE report_batches (
     sequence INTEGER PRIMARY KEY,
@@ -50,4 +50,4 @@ CREATE TABLE reports (
     tree_size INTEGER NOT NULL,
     path TEXT NOT NULL,
     at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
