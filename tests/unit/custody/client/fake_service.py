@@ -3,6 +3,7 @@
 A test takes it, changes exactly one thing that it says, and asks the SDK for exactly one refusal.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +57,7 @@ HELD = {Asset.BTC: 2 * BTC, Asset.ETH: 10 * ETH}
 _ASSETS = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - the field's word
     """The service answers with a google.rpc.Status."""
 
     def __init__(
@@ -112,7 +113,7 @@ class FakeCustody:
 
     def _account(self) -> account_pb2.Account:
         account, envelope = self.world.account, self.world.account_envelope
-        parties = {
+        parties: dict[str, Any] = {
             role: account_pb2.Account.Party(
                 entity=getattr(account, role).entity, public_key=getattr(account, role).public_key.raw
             )
@@ -306,40 +307,40 @@ class FakeCustody:
             self.calls.append((method, request))
             if self.failures.get(method):
                 raise self.failures[method].pop(0)
-            reply = getattr(self, f"_on_{method}")(request)
+            reply = getattr(self, _handler(method))(request)
             if self.lost.get(method, 0):
                 self.lost[method] -= 1
                 raise Refused(code_pb2.DEADLINE_EXCEEDED, "", domain="", message="lost on the way")
             return reply
 
-    def _on_GetPolicy(self, request: Any) -> Any:
+    def _on_get_policy(self, request: Any) -> Any:
         return self.policy
 
-    def _on_GetAccount(self, request: Any) -> Any:
+    def _on_get_account(self, request: Any) -> Any:
         return self.account
 
-    def _on_ListAccounts(self, request: Any) -> Any:
+    def _on_list_accounts(self, request: Any) -> Any:
         return collateral_service_pb2.ListAccountsResponse(accounts=[self.account])
 
-    def _on_GetDestination(self, request: Any) -> Any:
+    def _on_get_destination(self, request: Any) -> Any:
         return _found(self.destinations, request.name)
 
-    def _on_ListDestinations(self, request: Any) -> Any:
+    def _on_list_destinations(self, request: Any) -> Any:
         return collateral_service_pb2.ListDestinationsResponse(destinations=self.destinations.values())
 
-    def _on_GetWithdrawal(self, request: Any) -> Any:
+    def _on_get_withdrawal(self, request: Any) -> Any:
         return _found(self.withdrawals, request.name)
 
-    def _on_ListWithdrawals(self, request: Any) -> Any:
+    def _on_list_withdrawals(self, request: Any) -> Any:
         return collateral_service_pb2.ListWithdrawalsResponse(withdrawals=self.withdrawals.values())
 
-    def _on_GetLien(self, request: Any) -> Any:
+    def _on_get_lien(self, request: Any) -> Any:
         return _found(self.liens, request.name)
 
-    def _on_ListLiens(self, request: Any) -> Any:
+    def _on_list_liens(self, request: Any) -> Any:
         return collateral_service_pb2.ListLiensResponse(liens=self.liens.values())
 
-    def _on_ListDeposits(self, request: Any) -> Any:
+    def _on_list_deposits(self, request: Any) -> Any:
         deposit = deposit_pb2.Deposit(
             name=f"{self.name}/deposits/d-one",
             amount=amount_pb2.Amount(asset=amount_pb2.ASSET_BTC, units=str(2 * BTC)),
@@ -350,7 +351,7 @@ class FakeCustody:
         )
         return collateral_service_pb2.ListDepositsResponse(deposits=[deposit])
 
-    def _on_ListPostings(self, request: Any) -> Any:
+    def _on_list_postings(self, request: Any) -> Any:
         posting = posting_pb2.Posting(
             name=f"{self.name}/postings/p-one",
             account_sequence=1,
@@ -360,32 +361,32 @@ class FakeCustody:
         )
         return collateral_service_pb2.ListPostingsResponse(postings=[posting])
 
-    def _on_ListPrices(self, request: Any) -> Any:
+    def _on_list_prices(self, request: Any) -> Any:
         return collateral_service_pb2.ListPricesResponse(prices=self.prices)
 
-    def _on_GetCollateralReport(self, request: Any) -> Any:
+    def _on_get_collateral_report(self, request: Any) -> Any:
         return self.report
 
-    def _on_PublishPrices(self, request: Any) -> Any:
+    def _on_publish_prices(self, request: Any) -> Any:
         prices = [self._price(Envelope.from_json(envelope)) for envelope in request.envelopes]
         return price_service_pb2.PublishPricesResponse(prices=prices)
 
-    def _on_ReserveLien(self, request: Any) -> Any:
+    def _on_reserve_lien(self, request: Any) -> Any:
         return self.encumber(request)
 
-    def _on_PostLien(self, request: Any) -> Any:
+    def _on_post_lien(self, request: Any) -> Any:
         return self.encumber(request)
 
-    def _on_VoidLien(self, request: Any) -> Any:
+    def _on_void_lien(self, request: Any) -> Any:
         return self.encumber(request)
 
-    def _on_CreateAccount(self, request: Any) -> Any:
+    def _on_create_account(self, request: Any) -> Any:
         return self.account
 
-    def _on_SignAccount(self, request: Any) -> Any:
+    def _on_sign_account(self, request: Any) -> Any:
         return self.account
 
-    def _on_CreateDestination(self, request: Any) -> Any:
+    def _on_create_destination(self, request: Any) -> Any:
         envelope = Envelope.from_json(request.envelope)
         return destination_pb2.Destination(
             name=f"{request.parent}/destinations/{request.destination_id}",
@@ -394,20 +395,25 @@ class FakeCustody:
             statement_digest=envelope.digest,
         )
 
-    def _on_ApproveDestination(self, request: Any) -> Any:
+    def _on_approve_destination(self, request: Any) -> Any:
         return _found(self.destinations, request.name)
 
-    def _on_CreateWithdrawal(self, request: Any) -> Any:
+    def _on_create_withdrawal(self, request: Any) -> Any:
         return self.withdrawals[f"{self.name}/withdrawals/{WITHDRAWAL}"]
 
-    def _on_SignWithdrawal(self, request: Any) -> Any:
+    def _on_sign_withdrawal(self, request: Any) -> Any:
         return _found(self.withdrawals, request.name)
 
-    _on_ReleaseWithdrawal = _on_ApproveWithdrawal = _on_CancelWithdrawal = _on_SignWithdrawal
+    _on_release_withdrawal = _on_approve_withdrawal = _on_cancel_withdrawal = _on_sign_withdrawal
 
     def sent(self, method: str) -> list[Any]:
         """The requests of a method, in order."""
         return [request for name, request in self.calls if name == method]
+
+
+def _handler(method: str) -> str:
+    """`GetAccount` is answered by `_on_get_account`."""
+    return "_on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", method).lower()
 
 
 def _found(resources: dict[str, Any], name: str) -> Any:
