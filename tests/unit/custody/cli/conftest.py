@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from custody.cli.addresses import bitcoin_text, ethereum_text
 from custody.cli.main import build
-from custody.client.pkcs8 import encrypted_pem
 from deploy.localnet.certificates import CertificateAuthority
 from signers.statements.identifiers import Seconds
 from tests.factories import Person, World, build_world
@@ -130,10 +130,12 @@ def bailee(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bailee:
 
 
 def key_file(folder: Path, key: Ed25519PrivateKey) -> Path:
-    """The person's key as `bailee key new` would have written it."""
+    """The person's key; with the library's few rounds, so that a hundred commands do not derive for minutes."""
     file = folder / key.public_key().public_bytes_raw().hex()[:16]
     if not file.exists():
-        _private(file, encrypted_pem(key, PASSPHRASE))
+        how = serialization.BestAvailableEncryption(PASSPHRASE)
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+        _private(file, pem)
     return file
 
 
