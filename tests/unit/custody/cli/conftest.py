@@ -130,7 +130,7 @@ def bailee(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bailee:
 
 
 def key_file(folder: Path, key: Ed25519PrivateKey) -> Path:
-    """The person's key; with the library's few rounds, so that a hundred commands do not derive for minutes."""
+    """The person's key, with the library's few rounds: two hundred commands load one."""
     file = folder / key.public_key().public_bytes_raw().hex()[:16]
     if not file.exists():
         how = serialization.BestAvailableEncryption(PASSPHRASE)
