@@ -5,6 +5,7 @@ this module is the documented file; `bailee-custody --example` prints it.
 """
 
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -250,6 +251,12 @@ class Configuration(BaseSettings):
                 raise ValueError(f"{chain}.nodes: {node.name} is https:, or insecure.plain_http_nodes")
 
     @property
+    def host(self) -> str:
+        """Where `listen` can be reached from this machine."""
+        host = self.listen.rpartition(":")[0].strip("[]")
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - told to, not chosen
+
+    @property
     def custodian_party(self) -> Party:
         """The custodian as statements name it."""
         return Party(entity=self.custodian.entity, public_key=self.custodian.public_key)
@@ -279,6 +286,11 @@ class Configuration(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment over the file that `read` names; nothing else."""
         return env_settings, init_settings
+
+
+def example() -> str:
+    """The documented configuration."""
+    return resources.files("custody").joinpath("configuration.example.toml").read_text(encoding="utf-8")
 
 
 def read(file: Path) -> Configuration:

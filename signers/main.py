@@ -53,7 +53,7 @@ _UNFIT = (
 )
 _LOST = (JournalUnusable, KeysError, OSError, RuntimeError, VaultError)
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("signers.main")  # also when it runs as `python -m`
 
 
 def main() -> None:
@@ -138,7 +138,9 @@ async def compose(config: Configuration, vault: VaultSession, opened: AsyncExitS
         joint=joint,
         chains={
             Asset.BTC: BitcoinChain(own_id=own_id, node=bitcoin, keys=keys),
-            Asset.ETH: EthereumChain(network=network, node=ethereum, joint=joint, participants=participants),
+            Asset.ETH: EthereumChain(
+                own_id=own_id, network=network, node=ethereum, joint=joint, participants=participants
+            ),
         },
         peers=peers,
         reconciliation=Reconciliation(

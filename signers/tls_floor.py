@@ -6,4 +6,7 @@ pre-shared key, which nobody has. `signers.service.server.require_tls_1_3` tries
 
 import os
 
+os.environ.setdefault(
+    "GRPC_VERBOSITY", "ERROR"
+)  # it writes past the log, for one a line per refused handshake
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "PSK-AES128-CBC-SHA"

@@ -255,7 +255,8 @@ def _condition(signer: SignerId, error: grpc.aio.AioRpcError) -> SignerError:
     if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
         reason, metadata = _error_info(error)
         try:
-            return SignerRefused(signer, Tag(reason), detail, _refusal_receipt(metadata))
+            said = detail.removeprefix(f"{reason}: ")
+            return SignerRefused(signer, Tag(reason), said, _refusal_receipt(metadata))
         except ValueError:
             return SignerAnswerInvalid(signer, f"refused for the unknown reason {reason[:60]!r}: {detail}")
     return SignerAnswerInvalid(signer, f"{error.code().name}: {detail}")

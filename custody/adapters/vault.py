@@ -89,17 +89,19 @@ class VaultAttestor:
 
     async def renew_until_lost(self) -> None:
         """Renew the token at two thirds of its life; returns when it is lost, and the process must end."""
-        granted = asyncio.get_running_loop().time()
-        while self._lease_seconds > 0:
-            await asyncio.sleep(self._lease_seconds * 2 / 3)
+        clock = asyncio.get_running_loop().time
+        expires = clock() + self._lease_seconds
+        renew = clock() + self._lease_seconds * 2 / 3
+        while clock() < expires:
+            await asyncio.sleep(max(0.0, renew - clock()))
             try:
                 self._lease_seconds = await self._run(self._renew)
-                granted = asyncio.get_running_loop().time()
             except _FAULTS as error:
                 _log.warning("attestation token was not renewed: %s", type(error).__name__)
-                if asyncio.get_running_loop().time() - granted >= self._lease_seconds:
-                    break
-                await asyncio.sleep(_RENEWAL_RETRY_SECONDS)
+                renew = min(clock() + _RENEWAL_RETRY_SECONDS, expires)
+                continue
+            expires = clock() + self._lease_seconds
+            renew = clock() + self._lease_seconds * 2 / 3
         _log.critical("attestation token is lost: restart with a freshly delivered SecretID")
 
     async def sign_batch(self, batch: ReportBatch) -> Envelope:
@@ -128,11 +130,14 @@ class VaultAttestor:
         settings = self._settings
         wrapping = settings.wrapped_secret_id_file.read_text(encoding="ascii").strip()
         settings.wrapped_secret_id_file.unlink()
-
         path = self._wrapping_path(wrapping)
         if not path.endswith(f"role/{settings.role}/secret-id"):
             raise ValueError("the wrapping token was not made for this role")
-        secret_id = self._client.sys.unwrap(token=wrapping)["data"]["secret_id"]
+        self._client.token = wrapping  # OpenBao unwraps for who carries the token, not for who names it
+        try:
+            secret_id = self._client.sys.unwrap()["data"]["secret_id"]
+        finally:
+            self._client.token = ""
         auth = self._client.auth.approle.login(role_id=settings.role_id, secret_id=secret_id)["auth"]
         self._lease_seconds = int(auth["lease_duration"])
 

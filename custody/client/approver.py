@@ -1,5 +1,8 @@
 """An approver: decodes what it is asked to sign on its own machine, then approves or leaves it."""
 
+import time
+from collections.abc import Callable
+
 from bailee.custody.v1 import (
     approval_service_pb2,
     approval_service_pb2_grpc,
@@ -11,61 +14,56 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from custody.client.connection import Connection, new_request_id
 from custody.client.errors import VerificationError
 from custody.client.reader import Reader, destination_name, withdrawal_name
-from custody.client.signing_party import read_intent
+from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
-from signers.statements.allowlist import AllowlistEntry
-from signers.statements.envelope import Envelope, sign
-from signers.statements.identifiers import Digest
-from signers.statements.intent import Intent
-from signers.statements.refusals import Refusal
+from signers.statements.envelope import public_key_of, sign
+from signers.statements.identifiers import Digest, EntityId
+from signers.statements.policy import Role
+from signers.statements.statement import Statement
 
 
 class Approver(Reader):
-    """A key of the policy, and the person behind it."""
+    """A key of the policy, and the person behind it.
 
-    def __init__(self, connection: Connection, trust: TrustRoot, *, key: Ed25519PrivateKey) -> None:
-        super().__init__(connection, trust)
+    Args:
+        connection: to the service.
+        trust: the policy that everything is verified from.
+        key: an approver's key of that policy.
+        record: what was signed and seen; of this process only where absent.
+        clock: Unix time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        trust: TrustRoot,
+        *,
+        key: Ed25519PrivateKey,
+        record: SigningRecord | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(connection, trust, record=record, clock=clock)
         self._key = key
+        self.public_key = public_key_of(key)
         self._approvals = approval_service_pb2_grpc.ApprovalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
 
-    async def intent(self, account: str, withdrawal: str) -> Intent:
-        """The intent, decoded here, its destination checked against the pledgor's signed allowlist entry.
+    @property
+    def entity(self) -> EntityId:
+        """The entity that the policy names for this key.
 
         Raises:
-            VerificationError: do not approve it.
+            VerificationError: the policy has no such approver, or no longer.
         """
-        resource = await self.withdrawal(account, withdrawal)
-        intent = read_intent(resource.intent, trust=self.trust, account=account)
-        entry, _ = await self.allowlist_entry(account, intent.destination_id)
-        if entry.destination != intent.destination:
-            raise VerificationError(
-                "the intent pays to another destination than the allowlist entry it names"
-            )
-        return intent
-
-    async def allowlist_entry(self, account: str, destination_id: str) -> tuple[AllowlistEntry, Envelope]:
-        """The entry, decoded here, and its envelope with the pledgor's signature checked.
-
-        Raises:
-            VerificationError: the pledgor of the account has not signed it.
-        """
-        statement = await self.verified_account(account)
-        resource = await self.destination(account, destination_id)
-        try:
-            envelope = Envelope.from_json(resource.envelope)
-            entry = AllowlistEntry.read(envelope, network=self.trust.network)
-        except Refusal as error:
-            raise VerificationError(f"allowlist entry: {error}") from error
-        if (entry.account, entry.destination_id) != (account, destination_id):
-            raise VerificationError("the entry is of another account or name")
-        if not envelope.signed_by(statement.pledgor.public_key):
-            raise VerificationError("the pledgor has not signed this destination")
-        return entry, envelope
+        for key in self.trust.policy.keys:
+            stands = key.revoked_at is None or self.now() < key.revoked_at
+            if key.role is Role.APPROVER and key.public_key == self.public_key and stands:
+                return key.entity
+        raise VerificationError("this key is no approver's key of the policy")
 
     async def approve_withdrawal(
         self, account: str, withdrawal: str, *, intent_digest: Digest
     ) -> withdrawal_pb2.Withdrawal:
-        """Approve exactly the intent that was looked at.
+        """Approve exactly the intent that was looked at. One withdrawal has one intent.
 
         Args:
             account: its id.
@@ -73,12 +71,17 @@ class Approver(Reader):
             intent_digest: of the intent that `intent` returned and a person read.
 
         Raises:
-            VerificationError: the service now shows another intent; nothing was signed.
+            VerificationError: the service now shows another intent, this key signed another one, or its
+                entity asked for it; nothing was signed.
         """
         intent = await self.intent(account, withdrawal)
         if intent.digest != intent_digest:
             raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        if intent.maker == self.entity:
+            raise VerificationError(f"{intent.maker} asked for it and may not approve it")
+        self.trust.require_signable(intent, now=self.now())
         current = await self.withdrawal(account, withdrawal)
+        self._bind(withdrawal_name(account, withdrawal), intent)
         request = approval_service_pb2.ApproveWithdrawalRequest(
             name=withdrawal_name(account, withdrawal),
             request_id=new_request_id(),
@@ -93,15 +96,20 @@ class Approver(Reader):
     async def approve_destination(
         self, account: str, destination_id: str, *, entry_digest: Digest
     ) -> destination_pb2.Destination:
-        """Approve exactly the allowlist entry that was looked at.
+        """Approve exactly the allowlist entry that was looked at. One id names one destination.
 
         Raises:
-            VerificationError: the service now shows another entry; nothing was signed.
+            VerificationError: the service now shows another entry, this key signed another one, or its
+                entity is the pledgor; nothing was signed.
         """
         entry, _ = await self.allowlist_entry(account, destination_id)
         if entry.digest != entry_digest:
             raise VerificationError(f"the entry is now {entry.digest}, not {entry_digest}")
+        statement = await self.verified_account(account)
+        if statement.pledgor.entity == self.entity:
+            raise VerificationError(f"{self.entity} asked for it and may not approve it")
         current = await self.destination(account, destination_id)
+        self._bind(destination_name(account, destination_id), entry)
         request = approval_service_pb2.ApproveDestinationRequest(
             name=destination_name(account, destination_id),
             request_id=new_request_id(),
@@ -112,3 +120,7 @@ class Approver(Reader):
             self._approvals.ApproveDestination, request
         )
         return approved
+
+    def _bind(self, subject: str, statement: Statement) -> None:
+        envelope = statement.envelope()
+        self.record.bind(self.public_key, subject, digest=envelope.digest, envelope=envelope.to_json())

@@ -20,11 +20,19 @@ MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Who connects (its certificate names the principal), and which authority vouches for the service."""
+    """Who connects (its certificate names the principal), and which authority vouches for the service.
+
+    Attributes:
+        authority: PEM of the authority that signed the service's certificate. No other one is accepted.
+        certificate: PEM of the client's certificate.
+        private_key: PEM of its private key.
+        server_name: the DNS name that the service's certificate must carry; the target's host where empty.
+    """
 
     authority: Path
     certificate: Path
     private_key: Path
+    server_name: str = ""
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """Read the files, all PEM."""
@@ -51,11 +59,10 @@ class Connection:
         self, target: str, credentials: Credentials, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
         self._deadline_seconds = deadline_seconds
-        self.channel = grpc.aio.secure_channel(
-            target,
-            credentials.channel_credentials(),
-            options=[("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)],
-        )
+        options: list[tuple[str, str | int]] = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)]
+        if credentials.server_name:
+            options.append(("grpc.ssl_target_name_override", credentials.server_name))
+        self.channel = grpc.aio.secure_channel(target, credentials.channel_credentials(), options=options)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,11 @@
 """The secured party's system: liens that hold, releases that only it can grant."""
 
+import asyncio
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final
 
 from bailee.custody.v1 import (
     lien_pb2,
@@ -9,43 +13,66 @@ from bailee.custody.v1 import (
     lien_service_pb2_grpc,
     withdrawal_pb2,
     withdrawal_service_pb2,
-    withdrawal_service_pb2_grpc,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody.client.connection import Connection, new_request_id
+from custody.client.encumbrance_chain import EncumbranceChain, Head
 from custody.client.errors import BaileeError, VerificationError
 from custody.client.reader import account_name, lien_name, withdrawal_name
-from custody.client.signing_party import SigningParty, read_intent
+from custody.client.signing_party import SigningParty
+from custody.client.signing_record import SignedEncumbrance, SignedRelease, SigningRecord
 from custody.client.trust import TrustRoot
+from custody.client.valuation import lendable_value, total_of
 from signers.statements.amounts import Amount
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
-from signers.statements.identifiers import GENESIS, AccountId, Digest, EntityId, LienId, Seconds
+from signers.statements.identifiers import AccountId, Digest, EntityId, LienId, Seconds, Value
 from signers.statements.intent import Intent, Release
+from signers.statements.report import Report
 
-RESERVATION_SECONDS = 300
-RELEASE_SECONDS = 3600
-_CHAIN_RACES_MAX = 16
+RESERVATION_SECONDS: Final = 300
+RELEASE_SECONDS: Final = 3600
+SIGNERS_SKEW_SECONDS: Final = 2 * 3600
+"""How far a signer's clock may be off before it refuses: until then it can announce on an expired release."""
+_CHAIN_RACES_MAX: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """Where an account's chain of encumbrances stands."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What is wanted of a lien."""
 
-    sequence: int
-    digest: Digest
+    kind: EncumbranceKind
+    lien: LienId
+    amount: Amount
+    expires_at: Seconds | None
+
+    def is_asked_by(self, statement: Encumbrance) -> bool:
+        return (statement.kind, statement.lien, statement.amount) == (self.kind, self.lien, self.amount)
 
 
 class MarginEngine(SigningParty):
-    """The party that lends."""
+    """The party that lends.
+
+    Give it a record on disk: without one, a restart forgets which encumbrances and releases were signed, and
+    a service that lies about the chain's head can have it forked.
+    """
+
+    ROLE = "secured_party"
 
     def __init__(
-        self, connection: Connection, trust: TrustRoot, *, entity: EntityId, key: Ed25519PrivateKey
+        self,
+        connection: Connection,
+        trust: TrustRoot,
+        *,
+        entity: EntityId,
+        key: Ed25519PrivateKey,
+        record: SigningRecord | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(connection, trust, entity=entity, key=key)
-        self._heads: dict[str, _Head] = {}
-        self._liens = lien_service_pb2_grpc.LienServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
-        self._withdrawals = withdrawal_service_pb2_grpc.WithdrawalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
+        super().__init__(connection, trust, entity=entity, key=key, record=record, clock=clock)
+        self._liens = lien_service_pb2_grpc.LienServiceStub(self.connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
+        # A chain has one next place: two statements under way would be two statements of one sequence.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def reserve(
         self, account: str, lien: str, amount: Amount, *, seconds: int = RESERVATION_SECONDS
@@ -53,46 +80,87 @@ class MarginEngine(SigningParty):
         """Reserve units before an order is acknowledged; lapses by itself after `seconds`.
 
         Raises:
-            BaileeError: `COLLATERAL_INSUFFICIENT` and the rest of ReserveLien's reasons.
+            BaileeError: `COLLATERAL_INSUFFICIENT` and the rest of ReserveLien's reasons. Where it is not
+                `decided`, ask again with the same arguments: it has one effect.
+            VerificationError: what the service says of the chain contradicts what this party signed.
         """
-        return await self._encumber(EncumbranceKind.RESERVE, account, lien, amount, seconds=seconds)
+        expires_at = Seconds(self.now() + seconds)
+        return await self._encumber(account, EncumbranceKind.RESERVE, lien, amount, expires_at=expires_at)
 
     async def post(self, account: str, lien: str, amount: Amount) -> lien_pb2.Lien:
-        """Make a reservation stand, wholly or in part; the rest of it is freed."""
-        return await self._encumber(EncumbranceKind.POST, account, lien, amount)
+        """Make a reservation stand, wholly or in part; the rest of it is freed. Raises as `reserve`."""
+        return await self._encumber(account, EncumbranceKind.POST, lien, amount)
 
-    async def void(self, account: str, lien: str, amount: Amount) -> lien_pb2.Lien:
-        """Give a lien back, whole: `amount` is what it still holds."""
-        return await self._encumber(EncumbranceKind.VOID, account, lien, amount)
+    async def void(self, account: str, lien: str, amount: Amount | None = None) -> lien_pb2.Lien:
+        """Give a lien back, whole. Raises as `reserve`.
 
-    async def intent(self, account: str, withdrawal: str) -> Intent:
-        """The intent to decide on, decoded here.
-
-        Raises:
-            VerificationError: do not release it.
+        Args:
+            account: its id.
+            lien: its id.
+            amount: what it still holds; what this party's latest statement about it says, where absent.
         """
-        resource = await self.withdrawal(account, withdrawal)
-        return read_intent(resource.intent, trust=self.trust, account=account)
+        if amount is None:
+            resource = await self.lien(account, lien)
+            amount = self._chain(account).own(resource.envelope)[0].amount
+        return await self._encumber(account, EncumbranceKind.VOID, lien, amount)
+
+    def lendable_value(self, report: Report) -> Value:
+        """What can be lent against now: every release signed here counts as gone until it has ended.
+
+        Args:
+            report: verified, of an account of this party.
+
+        Returns:
+            1e-8 of the policy's currency.
+        """
+        released = total_of(release.held for release in self.record.outstanding(report.account))
+        return lendable_value(report, self.trust.policy, released=released, now=self.now())
+
+    async def settle_releases(self, account: str) -> list[SignedRelease]:
+        """Find out which releases have ended: settled, and the reports count the coins out.
+
+        A cancelled or expired withdrawal is the service's word alone, and a release in its hands stays usable
+        until it runs out; only then does it end.
+
+        Returns:
+            The releases that are still outstanding.
+        """
+        outstanding = self.record.outstanding(account)
+        if not outstanding:
+            return []
+        report = await self.report(account)
+        for release in outstanding:
+            resource = await self.withdrawal(account, release.withdrawal)
+            if self._ended(release, resource, report):
+                self.record.end_release(release.intent_digest)
+        return self.record.outstanding(account)
+
+    def _ended(self, release: SignedRelease, resource: withdrawal_pb2.Withdrawal, report: Report) -> bool:
+        if resource.account_sequence > report.account_sequence:
+            return False
+        if resource.state == withdrawal_pb2.Withdrawal.STATE_SETTLED:
+            return resource.intent_digest == release.intent_digest
+        unused = resource.state in (
+            withdrawal_pb2.Withdrawal.STATE_CANCELLED,
+            withdrawal_pb2.Withdrawal.STATE_EXPIRED,
+        )
+        return unused and self.now() > release.expires_at + SIGNERS_SKEW_SECONDS
 
     async def release(
         self, account: str, withdrawal: str, *, intent_digest: Digest, seconds: int = RELEASE_SECONDS
     ) -> withdrawal_pb2.Withdrawal:
-        """Consent to exactly the intent that was looked at.
+        """Consent to exactly the intent that was looked at. One withdrawal has one intent.
 
         Raises:
-            VerificationError: the service now shows another intent; nothing was signed.
+            VerificationError: the service now shows another intent, or this key released another one for this
+                withdrawal; nothing was signed.
         """
-        resource = await self.withdrawal(account, withdrawal)
-        intent = read_intent(resource.intent, trust=self.trust, account=account)
+        intent = await self.intent(account, withdrawal)
         if intent.digest != intent_digest:
             raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
-        release = Release(
-            network=self.trust.network,
-            account=intent.account,
-            intent=intent.intent,
-            intent_digest=intent.digest,
-            expires_at=Seconds(int(time.time()) + seconds),
-        )
+        self.trust.require_signable(intent, now=self.now())
+        resource = await self.withdrawal(account, withdrawal)
+        release = self._released(intent, withdrawal, seconds=seconds)
         request = withdrawal_service_pb2.ReleaseWithdrawalRequest(
             name=withdrawal_name(account, withdrawal),
             request_id=new_request_id(),
@@ -104,57 +172,146 @@ class MarginEngine(SigningParty):
         )
         return released
 
-    async def _encumber(
-        self, kind: EncumbranceKind, account: str, lien: str, amount: Amount, *, seconds: int = 0
-    ) -> lien_pb2.Lien:
-        """Continue the account's chain; where another process of this party was first, sign after it."""
-        for _ in range(_CHAIN_RACES_MAX):
-            head = self._heads.get(account) or await self._read_head(account)
-            statement = Encumbrance(
-                network=self.trust.network,
-                account=AccountId(account),
-                sequence=head.sequence + 1,
-                previous=head.digest,
-                kind=kind,
-                lien=LienId(lien),
-                amount=amount,
-                expires_at=Seconds(int(time.time()) + seconds) if kind is EncumbranceKind.RESERVE else None,
+    def _released(self, intent: Intent, withdrawal: str, *, seconds: int) -> Release:
+        """The release, counted before it is signed: from then on it can be used."""
+        release = Release(
+            network=self.trust.network,
+            account=intent.account,
+            intent=intent.intent,
+            intent_digest=intent.digest,
+            expires_at=Seconds(self.now() + seconds),
+        )
+        self.bind(withdrawal_name(intent.account, withdrawal), intent)
+        self.record.release(
+            SignedRelease(
+                intent_digest=intent.digest,
+                account=intent.account,
+                withdrawal=withdrawal,
+                held=intent.amount + intent.fee_cap,
+                expires_at=release.expires_at,
             )
-            try:
-                resource = await self._send(kind, account, lien, self.signed(statement))
-            except BaileeError as error:
-                self._heads.pop(account, None)
-                if error.reason != "STATEMENT_STALE":
-                    raise
-                continue
-            self._heads[account] = _Head(statement.sequence, statement.digest)
-            return resource
-        raise VerificationError(
-            f"the encumbrance chain of {account} moved {_CHAIN_RACES_MAX} times meanwhile"
+        )
+        return release
+
+    def _accept(self, report: Report) -> None:
+        self._chain(report.account).check(report)
+
+    def _chain(self, account: str) -> EncumbranceChain:
+        return EncumbranceChain(
+            network=self.trust.network,
+            account=AccountId(account),
+            key=self.party.public_key,
+            record=self.record,
         )
 
-    async def _send(self, kind: EncumbranceKind, account: str, lien: str, envelope: bytes) -> lien_pb2.Lien:
-        request_id = new_request_id()
-        resource: lien_pb2.Lien
-        match kind:
-            case EncumbranceKind.RESERVE:
-                reserve = lien_service_pb2.ReserveLienRequest(
-                    parent=account_name(account), lien_id=lien, request_id=request_id, envelope=envelope
-                )
-                resource = await self.connection.call(self._liens.ReserveLien, reserve)
-            case EncumbranceKind.POST:
-                post = lien_service_pb2.PostLienRequest(
-                    name=lien_name(account, lien), request_id=request_id, envelope=envelope
-                )
-                resource = await self.connection.call(self._liens.PostLien, post)
-            case EncumbranceKind.VOID:
-                void = lien_service_pb2.VoidLienRequest(
-                    name=lien_name(account, lien), request_id=request_id, envelope=envelope
-                )
-                resource = await self.connection.call(self._liens.VoidLien, void)
+    async def _encumber(
+        self,
+        account: str,
+        kind: EncumbranceKind,
+        lien: str,
+        amount: Amount,
+        *,
+        expires_at: Seconds | None = None,
+    ) -> lien_pb2.Lien:
+        change = _Change(kind=kind, lien=LienId(lien), amount=amount, expires_at=expires_at)
+        async with self._turns[account]:
+            return await self._extend(self._chain(account), change)
+
+    async def _extend(self, chain: EncumbranceChain, change: _Change) -> lien_pb2.Lien:
+        """Continue the account's chain; where another process of this party was first, sign after it."""
+        for _ in range(_CHAIN_RACES_MAX):
+            settled = await self._settle_pending(chain)
+            if settled is not None and change.is_asked_by(settled[0]):
+                return settled[1]
+            head = chain.known() or await self._follow(chain)
+            statement = self._statement(chain, change, head)
+            signed = SignedEncumbrance(
+                sequence=statement.sequence,
+                digest=statement.digest,
+                envelope=self.signed(statement),
+                request_id=new_request_id(),
+                account_sequence=0,
+            )
+            if not self.record.begin(chain.key, chain.account, signed):
+                continue
+            try:
+                return await self._send(chain, statement, signed)
+            except BaileeError as error:
+                if not _chain_moved(error):
+                    raise
+            await self._follow(chain)
+        raise VerificationError(f"the chain of {chain.account} moved {_CHAIN_RACES_MAX} times meanwhile")
+
+    def _statement(self, chain: EncumbranceChain, change: _Change, head: Head) -> Encumbrance:
+        return Encumbrance(
+            network=chain.network,
+            account=chain.account,
+            sequence=head.sequence + 1,
+            previous=head.digest,
+            kind=change.kind,
+            lien=change.lien,
+            amount=change.amount,
+            expires_at=change.expires_at,
+        )
+
+    async def _follow(self, chain: EncumbranceChain) -> Head:
+        told = chain.told(await self.account(chain.account))
+        return chain.follow(told, await self.liens(chain.account) if told.sequence else [])
+
+    async def _settle_pending(self, chain: EncumbranceChain) -> tuple[Encumbrance, lien_pb2.Lien] | None:
+        """Send what has no outcome yet once more, as it was; the service refuses it or has done it."""
+        pending = self.record.pending(chain.key, chain.account)
+        if pending is None:
+            return None
+        statement, _ = chain.own(pending.envelope)
+        try:
+            return statement, await self._send(chain, statement, pending)
+        except BaileeError as error:
+            if not error.decided:
+                raise
+            if _chain_moved(error):
+                await self._follow(chain)
+            return None
+
+    async def _send(
+        self, chain: EncumbranceChain, statement: Encumbrance, signed: SignedEncumbrance
+    ) -> lien_pb2.Lien:
+        """Send one statement and write down what became of it."""
+        try:
+            resource: lien_pb2.Lien = await self.connection.call(*self._request(chain, statement, signed))
+        except BaileeError as error:
+            if error.decided:
+                self.record.refuse(chain.key, chain.account, signed.digest)
+            raise
+        chain.require_accepted(resource, statement)
+        self.record.accept(
+            chain.key, chain.account, signed.digest, account_sequence=resource.account_sequence
+        )
         return resource
 
-    async def _read_head(self, account: str) -> _Head:
-        resource = await self.account(account)
-        digest = Digest(resource.encumbrance_digest) if resource.encumbrance_digest else GENESIS
-        return _Head(resource.encumbrance_sequence, digest)
+    def _request(
+        self, chain: EncumbranceChain, statement: Encumbrance, signed: SignedEncumbrance
+    ) -> tuple[Any, Any]:
+        request_id, envelope = signed.request_id, signed.envelope
+        name = lien_name(chain.account, statement.lien)
+        match statement.kind:
+            case EncumbranceKind.RESERVE:
+                return self._liens.ReserveLien, lien_service_pb2.ReserveLienRequest(
+                    parent=account_name(chain.account),
+                    lien_id=statement.lien,
+                    request_id=request_id,
+                    envelope=envelope,
+                )
+            case EncumbranceKind.POST:
+                return self._liens.PostLien, lien_service_pb2.PostLienRequest(
+                    name=name, request_id=request_id, envelope=envelope
+                )
+            case EncumbranceKind.VOID:
+                return self._liens.VoidLien, lien_service_pb2.VoidLienRequest(
+                    name=name, request_id=request_id, envelope=envelope
+                )
+
+
+def _chain_moved(error: BaileeError) -> bool:
+    """The statement does not continue the chain on record; without a head in the data, it has expired."""
+    return error.reason == "STATEMENT_STALE" and "digest" in error.metadata

@@ -1,61 +1,46 @@
 """The pledgor: proposes destinations, and asks for its coins back."""
 
 import asyncio
-import time
+from typing import Final
 
-from bailee.custody.v1 import (
-    account_service_pb2,
-    destination_pb2,
-    withdrawal_pb2,
-    withdrawal_service_pb2,
-    withdrawal_service_pb2_grpc,
-)
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from bailee.custody.v1 import account_service_pb2, destination_pb2, withdrawal_pb2, withdrawal_service_pb2
 
-from custody.client.connection import Connection, new_request_id
+from custody.client.connection import new_request_id
 from custody.client.errors import VerificationError
 from custody.client.reader import account_name, destination_name, withdrawal_name
-from custody.client.signing_party import SigningParty, read_intent, to_amount
-from custody.client.trust import TrustRoot
+from custody.client.signing_party import SigningParty, to_amount
 from signers.statements.allowlist import AllowlistEntry, Destination
 from signers.statements.amounts import Amount
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, DestinationId, EntityId, Proof, Seconds
+from signers.statements.identifiers import AccountId, DestinationId, Digest, Proof, Seconds
 from signers.statements.intent import Intent
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS: Final = 0.1
 
 
 class Pledgor(SigningParty):
     """The party whose coins they are."""
 
-    def __init__(
-        self, connection: Connection, trust: TrustRoot, *, entity: EntityId, key: Ed25519PrivateKey
-    ) -> None:
-        super().__init__(connection, trust, entity=entity, key=key)
-        self._withdrawals = withdrawal_service_pb2_grpc.WithdrawalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
+    ROLE = "pledgor"
 
     async def propose_destination(
         self, account: str, destination_id: str, destination: Destination, *, proof: Proof
     ) -> destination_pb2.Destination:
-        """Sign an allowlist entry and hand it in.
+        """Sign an allowlist entry and hand it in. One id names one destination for ever.
 
         Args:
             account: its id.
             destination_id: the name by which withdrawals will call it.
             destination: where to.
             proof: the destination's signature over `ownership_message` (BIP-322 or EIP-191).
+
+        Raises:
+            VerificationError: this key signed another destination under this name. Custody could show
+                either later: take another name.
         """
-        now = int(time.time())
-        entry = AllowlistEntry(
-            network=self.trust.network,
-            account=AccountId(account),
-            destination_id=DestinationId(destination_id),
-            destination=destination,
-            proof=proof,
-            created_at=Seconds(now),
-            usable_at=Seconds(now + self.trust.policy.allowlist_cooling_seconds),
-        )
+        await self.verified_account(account)
+        entry = self._entry(account, destination_id, destination, proof)
+        self.bind(destination_name(account, destination_id), entry)
         request = account_service_pb2.CreateDestinationRequest(
             parent=account_name(account),
             destination_id=destination_id,
@@ -109,39 +94,82 @@ class Pledgor(SigningParty):
             VerificationError: the intent is not what was asked; nothing was signed.
             TimeoutError: there was no intent in time.
         """
-        async with asyncio.timeout(patience_seconds):
-            resource = await self.withdrawal(account, withdrawal)
-            while not resource.intent:
-                await asyncio.sleep(_POLL_SECONDS)
-                resource = await self.withdrawal(account, withdrawal)
-        intent = read_intent(resource.intent, trust=self.trust, account=account)
-        listed = await self._listed(account, destination_id)
-        asked = (self.entity, DestinationId(destination_id), listed, amount, fee_cap)
-        says = (intent.maker, intent.destination_id, intent.destination, intent.amount, intent.fee_cap)
+        await self.planned(account, withdrawal, patience_seconds=patience_seconds)
+        intent = await self.intent(account, withdrawal)
+        asked = (DestinationId(destination_id), amount, fee_cap)
+        says = (intent.destination_id, intent.amount, intent.fee_cap)
         if says != asked:
             raise VerificationError(f"the intent says {says}, where {asked} was asked")
-        return await self._sign(account, withdrawal, resource.etag, intent)
+        return await self.sign_intent(account, withdrawal, intent_digest=intent.digest)
 
-    async def _listed(self, account: str, destination_id: str) -> Destination:
-        """The destination as this pledgor itself signed it, not as custody shows it."""
-        resource = await self.destination(account, destination_id)
-        envelope = Envelope.from_json(resource.envelope)
-        entry = AllowlistEntry.read(envelope, network=self.trust.network)
-        own = envelope.signed_by(self.party.public_key)
-        if not own or (entry.account, entry.destination_id) != (account, destination_id):
-            raise VerificationError(f"{destination_id} is no destination that this pledgor signed")
-        return entry.destination
+    async def planned(self, account: str, withdrawal: str, *, patience_seconds: float = 30.0) -> None:
+        """Wait until the withdrawal has its intent.
 
-    async def _sign(
-        self, account: str, withdrawal: str, etag: str, intent: Intent
+        Raises:
+            TimeoutError: there was none in time.
+        """
+        async with asyncio.timeout(patience_seconds):
+            while True:
+                resource = await self.withdrawal(account, withdrawal)
+                if resource.intent:
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def sign_intent(
+        self, account: str, withdrawal: str, *, intent_digest: Digest
     ) -> withdrawal_pb2.Withdrawal:
+        """Sign exactly the intent that was looked at. One withdrawal has one intent.
+
+        Raises:
+            VerificationError: the service now shows another intent, or this key signed another one for this
+                withdrawal; nothing was signed.
+        """
+        intent = await self.intent(account, withdrawal)
+        if intent.digest != intent_digest:
+            raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        if intent.maker != self.entity:
+            raise VerificationError(f"the intent's maker is {intent.maker}")
+        self._require_own_destination(account, intent)
+        self.trust.require_signable(intent, now=self.now())
+        resource = await self.withdrawal(account, withdrawal)
+        self.bind(withdrawal_name(account, withdrawal), intent)
         request = withdrawal_service_pb2.SignWithdrawalRequest(
             name=withdrawal_name(account, withdrawal),
             request_id=new_request_id(),
-            etag=etag,
+            etag=resource.etag,
             envelope=self.signed(intent),
         )
         signed: withdrawal_pb2.Withdrawal = await self.connection.call(
             self._withdrawals.SignWithdrawal, request
         )
         return signed
+
+    def _entry(
+        self, account: str, destination_id: str, destination: Destination, proof: Proof
+    ) -> AllowlistEntry:
+        """The entry to sign: the very same one where it was signed before and its answer got lost."""
+        before = self.record.bound(self.party.public_key, destination_name(account, destination_id))
+        if before is not None:
+            signed = AllowlistEntry.read(Envelope.from_json(before[1]), network=self.trust.network)
+            if (signed.destination, signed.proof) == (destination, proof):
+                return signed
+        now = self.now()
+        return AllowlistEntry(
+            network=self.trust.network,
+            account=AccountId(account),
+            destination_id=DestinationId(destination_id),
+            destination=destination,
+            proof=proof,
+            created_at=now,
+            usable_at=Seconds(now + self.trust.policy.allowlist_cooling_seconds),
+        )
+
+    def _require_own_destination(self, account: str, intent: Intent) -> None:
+        """The destination is the one that this key signed here; nothing is known of other machines."""
+        subject = destination_name(account, intent.destination_id)
+        before = self.record.bound(self.party.public_key, subject)
+        if before is None:
+            return
+        signed = AllowlistEntry.read(Envelope.from_json(before[1]), network=self.trust.network)
+        if signed.destination != intent.destination:
+            raise VerificationError(f"{intent.destination_id} is not the destination that this key signed")

@@ -1,10 +1,12 @@
 """Reads that every kind of client has, each verified where there is something to verify."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
 from bailee.custody.v1 import (
     account_pb2,
+    collateral_report_pb2,
     collateral_service_pb2,
     collateral_service_pb2_grpc,
     deposit_pb2,
@@ -19,26 +21,59 @@ from bailee.custody.v1 import (
 )
 
 from custody.client.connection import Connection
-from custody.client.trust import TrustRoot
+from custody.client.errors import VerificationError
+from custody.client.events import CollateralEvent, read_event
+from custody.client.signing_record import BatchMark, SigningRecord
+from custody.client.trust import CLOCK_TOLERANCE_SECONDS, TrustRoot, VerifiedReport
+from custody.client.valuation import cited_prices, verify_price
 from signers.statements.account import Account
-from signers.statements.identifiers import AccountId
+from signers.statements.allowlist import AllowlistEntry
+from signers.statements.amounts import Asset
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import AccountId, Seconds
+from signers.statements.intent import Intent
+from signers.statements.price import Price
+from signers.statements.receipt import Receipt
+from signers.statements.refusals import Refusal
 from signers.statements.report import Report
 
-PAGE_SIZE = 500
+PAGE_SIZE: Final = 500
+PAGES_MAX: Final = 2_000
+"""A listing ends here: a service that never stops paging must not fill the caller's memory."""
 
 
 class Reader:
-    """What the caller's certificate lets it see."""
+    """What the caller's certificate lets it see.
 
-    def __init__(self, connection: Connection, trust: TrustRoot) -> None:
+    Args:
+        connection: to the service.
+        trust: the policy that everything is verified from.
+        record: what was signed and seen; of this process only where absent.
+        clock: Unix time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        trust: TrustRoot,
+        *,
+        record: SigningRecord | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.connection = connection
         self.trust = trust
+        self.record = record or SigningRecord(None, root=trust.policy_digest)
+        self._clock = clock
         self._reads = collateral_service_pb2_grpc.CollateralServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
+
+    def now(self) -> Seconds:
+        """This machine's time, never the service's."""
+        return Seconds(int(self._clock()))
 
     async def account(self, account: str) -> account_pb2.Account:
         """The account as the service has it; nothing in it is verified."""
         request = collateral_service_pb2.GetAccountRequest(name=account_name(account))
-        resource: account_pb2.Account = await self.connection.call(self._reads.GetAccount, request)
+        resource: account_pb2.Account = await self._get(self._reads.GetAccount, request)
         return resource
 
     async def verified_account(self, account: str) -> Account:
@@ -47,56 +82,119 @@ class Reader:
         Raises:
             VerificationError: do not send coins there.
         """
-        return self.trust.verify_account(await self.account(account))
+        return self.trust.verify_account(await self.account(account), account=account)
 
     async def report(self, account: str, *, min_account_sequence: int = 0) -> Report:
-        """The latest report, verified up to custody's signature.
+        """The latest report, verified up to custody's signature, its arithmetic repeated.
 
         Args:
             account: its id.
             min_account_sequence: wait until the report covers this sequence, to read one's own write.
 
         Raises:
-            VerificationError: it does not verify.
+            VerificationError: it does not verify, is older than one that was seen, or comes from the future.
             BaileeError: `SEQUENCE_NOT_REACHED` within the deadline.
         """
+        before = self.record.batch(account)
         request = collateral_service_pb2.GetCollateralReportRequest(
-            name=f"{account_name(account)}/collateralReport", min_account_sequence=min_account_sequence
+            name=report_name(account), min_account_sequence=min_account_sequence
         )
-        return self.trust.verify_report(await self.connection.call(self._reads.GetCollateralReport, request))
+        resource: collateral_report_pb2.CollateralReport = await self._get(
+            self._reads.GetCollateralReport, request
+        )
+        verified = self.trust.verify_report(resource, account=account)
+        if verified.report.account_sequence < min_account_sequence:
+            raise VerificationError(f"the report does not cover sequence {min_account_sequence}")
+        self._see(verified, before)
+        self._accept(verified.report)
+        return verified.report
 
-    async def watch(
-        self, *accounts: str, deadline_seconds: float = 3600.0
-    ) -> AsyncIterator[collateral_service_pb2.WatchCollateralResponse]:
-        """A snapshot, then changes, and heartbeats while nothing happens. Every report in it is verified."""
+    async def watch(self, *accounts: str, deadline_seconds: float = 3600.0) -> AsyncIterator[CollateralEvent]:
+        """A snapshot, then changes, and heartbeats while nothing happens. Every report in it is verified.
+
+        Args:
+            accounts: their ids; all in scope where none is given.
+            deadline_seconds: how long.
+
+        Raises:
+            VerificationError: an event does not verify or was not asked for.
+            BaileeError: the stream ended early.
+        """
         request = collateral_service_pb2.WatchCollateralRequest(accounts=[account_name(a) for a in accounts])
         stream = self.connection.stream(
             self._reads.WatchCollateral, request, deadline_seconds=deadline_seconds
         )
-        async for event in stream:
-            body = getattr(event, event.WhichOneof("event"))
-            if "report" in body.DESCRIPTOR.fields_by_name and body.HasField("report"):
-                self.trust.verify_report(body.report)
+        # Compared with what was known before it began: other reads may get ahead of a stream.
+        marks = self.record.batches()
+        async for message in stream:
+            event, verified = read_event(message, self.trust)
+            if accounts and event.account and event.account not in accounts:
+                raise VerificationError(f"an event of {event.account}, which was not asked for")
+            if verified is not None:
+                marks[event.account] = self._see(verified, marks.get(event.account))
+                self._accept(verified.report)
             yield event
 
     async def withdrawal(self, account: str, withdrawal: str) -> withdrawal_pb2.Withdrawal:
         """One withdrawal."""
         request = collateral_service_pb2.GetWithdrawalRequest(name=withdrawal_name(account, withdrawal))
-        resource: withdrawal_pb2.Withdrawal = await self.connection.call(self._reads.GetWithdrawal, request)
+        resource: withdrawal_pb2.Withdrawal = await self._get(self._reads.GetWithdrawal, request)
         return resource
 
+    async def intent(self, account: str, withdrawal: str) -> Intent:
+        """The intent of a withdrawal, decoded here, its destination as the pledgor signed it.
+
+        Raises:
+            VerificationError: it does not say what it must; do not sign it.
+        """
+        resource = await self.withdrawal(account, withdrawal)
+        if not resource.intent:
+            raise VerificationError("there is no intent to sign yet")
+        intent = self.trust.read_intent(resource.intent, account=account)
+        statement = await self.verified_account(account)
+        if intent.maker not in {party.entity for party in statement.parties}:
+            raise VerificationError(f"{intent.maker} is no party of {account}")
+        listed = await self.destination(account, intent.destination_id)
+        entry, _ = self.trust.verify_entry(listed.envelope, statement, destination_id=intent.destination_id)
+        if entry.destination != intent.destination:
+            raise VerificationError(
+                "the intent pays to another destination than the allowlist entry it names"
+            )
+        return intent
+
+    async def allowlist_entry(self, account: str, destination_id: str) -> tuple[AllowlistEntry, Envelope]:
+        """The entry, decoded here, and its envelope with the pledgor's signature checked.
+
+        Raises:
+            VerificationError: the pledgor of the account has not signed it.
+        """
+        statement = await self.verified_account(account)
+        resource = await self.destination(account, destination_id)
+        return self.trust.verify_entry(resource.envelope, statement, destination_id=destination_id)
+
+    async def receipts(self, account: str, withdrawal: str) -> list[Receipt]:
+        """What the signers said of a withdrawal's intent, refusals included, each by its signer's key.
+
+        Raises:
+            VerificationError: one of them is not the signer's word on this intent.
+        """
+        resource = await self.withdrawal(account, withdrawal)
+        shown = [*resource.receipts, *resource.refusals]
+        if not shown:
+            return []
+        intent = self.trust.read_intent(resource.intent, account=account)
+        return [self.trust.verify_receipt(each.envelope, intent) for each in shown]
+
     async def destination(self, account: str, destination: str) -> destination_pb2.Destination:
-        """One destination."""
+        """One destination as the service has it."""
         request = collateral_service_pb2.GetDestinationRequest(name=destination_name(account, destination))
-        resource: destination_pb2.Destination = await self.connection.call(
-            self._reads.GetDestination, request
-        )
+        resource: destination_pb2.Destination = await self._get(self._reads.GetDestination, request)
         return resource
 
     async def lien(self, account: str, lien: str) -> lien_pb2.Lien:
         """One lien."""
         request = collateral_service_pb2.GetLienRequest(name=lien_name(account, lien))
-        resource: lien_pb2.Lien = await self.connection.call(self._reads.GetLien, request)
+        resource: lien_pb2.Lien = await self._get(self._reads.GetLien, request)
         return resource
 
     async def accounts(self) -> list[account_pb2.Account]:
@@ -131,18 +229,79 @@ class Reader:
         return await self._pages("postings", self._reads.ListPostings, request)
 
     async def prices(self) -> list[price_pb2.Price]:
-        """The latest price of every publisher and asset."""
+        """The latest price of every publisher and asset, as the service has it."""
         return await self._pages("prices", self._reads.ListPrices, collateral_service_pb2.ListPricesRequest())
+
+    async def verified_prices(self) -> list[Price]:
+        """The latest price of every publisher and asset, each by a publisher's key.
+
+        Raises:
+            VerificationError: one of them is not.
+        """
+        return [self._price(resource.envelope) for resource in await self.prices()]
+
+    async def evidence(self, report: Report) -> dict[Asset, tuple[Price, ...]]:
+        """The signed prices behind a report, its median repeated; empty where they have moved on since.
+
+        Raises:
+            VerificationError: a price that nobody signed, or another median.
+        """
+        prices = await self.verified_prices()
+        return {position.asset: cited_prices(position, prices) for position in report.positions}
+
+    def _price(self, envelope: bytes) -> Price:
+        try:
+            signed = Envelope.from_json(envelope)
+        except Refusal as error:
+            raise VerificationError(f"price: {error}") from error
+        return verify_price(signed, self.trust.policy, network=self.trust.network)
+
+    def _accept(self, report: Report) -> None:
+        """What else a kind of client knows of the account, compared with a verified report.
+
+        Raises:
+            VerificationError: the two contradict.
+        """
+
+    def _see(self, verified: VerifiedReport, before: BatchMark | None) -> BatchMark:
+        """Compare a report with the newest one seen before it was asked for, and remember it.
+
+        Raises:
+            VerificationError: an older one, another one of the same place, or one from the future.
+        """
+        report, batch = verified.report, verified.batch
+        if batch.at > self._clock() + CLOCK_TOLERANCE_SECONDS:
+            raise VerificationError(f"a report of {batch.at}, which is still to come")
+        mark = BatchMark(
+            sequence=batch.sequence,
+            digest=verified.batch_digest,
+            account_sequence=report.account_sequence,
+        )
+        if before is not None:
+            if mark.sequence == before.sequence and mark.digest != before.digest:
+                raise VerificationError(f"two different batches {mark.sequence} are signed: keep both")
+            if mark.sequence < before.sequence or mark.account_sequence < before.account_sequence:
+                raise VerificationError(f"batch {mark.sequence} after {before.sequence}: reports went back")
+        self.record.see_batch(report.account, mark)
+        return mark
+
+    async def _get(self, method: Any, request: Any) -> Any:
+        """One resource, under the name that was asked for."""
+        resource = await self.connection.call(method, request)
+        if resource.name != request.name:
+            raise VerificationError(f"{resource.name} where {request.name} was asked for")
+        return resource
 
     async def _pages(self, field: str, method: Any, request: Any) -> list[Any]:
         request.page_size = PAGE_SIZE
         items: list[Any] = []
-        while True:
+        for _ in range(PAGES_MAX):
             page = await self.connection.call(method, request)
             items.extend(getattr(page, field))
             if not page.next_page_token:
                 return items
             request.page_token = page.next_page_token
+        raise VerificationError(f"the listing of {field} does not end")
 
 
 async def read_policy(connection: Connection, name: str = "current") -> policy_pb2.Policy:
@@ -156,6 +315,11 @@ async def read_policy(connection: Connection, name: str = "current") -> policy_p
 def account_name(account: str) -> str:
     """The resource name of an account id."""
     return f"accounts/{AccountId(account)}"
+
+
+def report_name(account: str) -> str:
+    """The resource name of an account's report."""
+    return f"{account_name(account)}/collateralReport"
 
 
 def destination_name(account: str, destination: str) -> str:

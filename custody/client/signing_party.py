@@ -1,17 +1,30 @@
 """What pledgor, secured party and custodian have in common: a key of the account statement."""
 
-from bailee.custody.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc, amount_pb2
+import time
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+from bailee.custody.v1 import (
+    account_pb2,
+    account_service_pb2,
+    account_service_pb2_grpc,
+    amount_pb2,
+    withdrawal_pb2,
+    withdrawal_service_pb2,
+    withdrawal_service_pb2_grpc,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from custody.client.agreement import Agreement
 from custody.client.connection import Connection, new_request_id
 from custody.client.errors import VerificationError
-from custody.client.reader import Reader, account_name
+from custody.client.reader import Reader, account_name, withdrawal_name
+from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
 from signers.statements.account import Account, Party
 from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope, public_key_of, sign
 from signers.statements.identifiers import EntityId
-from signers.statements.intent import Intent
 from signers.statements.refusals import Refusal
 from signers.statements.statement import Statement
 
@@ -19,16 +32,46 @@ _ASSETS = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
 
 
 class SigningParty(Reader):
-    """A party of control agreements: reads, and signs with its own key."""
+    """A party of control agreements: reads, and signs with its own key.
+
+    Args:
+        connection: to the service.
+        trust: the policy that everything is verified from.
+        entity: who this is.
+        key: the party's key of the account statement.
+        record: what was signed and seen; of this process only where absent.
+        clock: Unix time.
+    """
+
+    ROLE: ClassVar[Literal["pledgor", "secured_party", "custodian"]]
+    """Its place in the account statement."""
 
     def __init__(
-        self, connection: Connection, trust: TrustRoot, *, entity: EntityId, key: Ed25519PrivateKey
+        self,
+        connection: Connection,
+        trust: TrustRoot,
+        *,
+        entity: EntityId,
+        key: Ed25519PrivateKey,
+        record: SigningRecord | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(connection, trust)
+        super().__init__(connection, trust, record=record, clock=clock)
         self.entity = entity
         self.party = Party(entity=entity, public_key=public_key_of(key))
         self._key = key
         self._accounts = account_service_pb2_grpc.AccountServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
+        self._withdrawals = withdrawal_service_pb2_grpc.WithdrawalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
+
+    async def verified_account(self, account: str) -> Account:
+        """As `Reader.verified_account`; also, this party stands in it, in its own place and with its own key.
+
+        Raises:
+            VerificationError: do not send coins there, and do not sign anything for it.
+        """
+        statement = await super().verified_account(account)
+        self._require_own_place(statement)
+        return statement
 
     async def proposed_account(self, account: str) -> Account:
         """The account statement that waits for signatures, its terms checked and this party found in it.
@@ -36,24 +79,22 @@ class SigningParty(Reader):
         Raises:
             VerificationError: do not sign it.
         """
-        resource = await self.account(account)
-        return self._proposed(resource, account)
+        return self._proposed(await self.account(account), account)
 
-    async def sign_account(self, account: str, *, counterparties: set[EntityId]) -> account_pb2.Account:
-        """Sign the account statement, if it says what this party agreed to.
+    async def sign_account(self, account: str, *, agreement: Agreement) -> account_pb2.Account:
+        """Sign the account statement, if it says what the parties agreed. One account has one statement.
 
         Args:
             account: its id.
-            counterparties: the two other parties. Others in the statement are refused.
+            agreement: the parties with their keys and the enforcement addresses, not taken from custody.
 
         Raises:
-            VerificationError: it says something else; nothing was signed.
+            VerificationError: it says something else, or this key signed another one; nothing was signed.
         """
         resource = await self.account(account)
         statement = self._proposed(resource, account)
-        others = {party.entity for party in statement.parties} - {self.entity}
-        if others != counterparties:
-            raise VerificationError(f"the other parties are {sorted(others)}, not {sorted(counterparties)}")
+        agreement.require(statement)
+        self.bind(account_name(account), statement)
         request = account_service_pb2.SignAccountRequest(
             name=account_name(account),
             request_id=new_request_id(),
@@ -63,9 +104,30 @@ class SigningParty(Reader):
         signed: account_pb2.Account = await self.connection.call(self._accounts.SignAccount, request)
         return signed
 
+    async def cancel_withdrawal(self, account: str, withdrawal: str) -> withdrawal_pb2.Withdrawal:
+        """End a withdrawal that no signer has announced. For its maker and the custodian."""
+        current = await self.withdrawal(account, withdrawal)
+        request = withdrawal_service_pb2.CancelWithdrawalRequest(
+            name=withdrawal_name(account, withdrawal), request_id=new_request_id(), etag=current.etag
+        )
+        cancelled: withdrawal_pb2.Withdrawal = await self.connection.call(
+            self._withdrawals.CancelWithdrawal, request
+        )
+        return cancelled
+
     def signed(self, statement: Statement) -> bytes:
         """The statement in an envelope with this party's signature alone."""
         return sign(self._key, statement.envelope()).to_json()
+
+    def bind(self, subject: str, statement: Statement) -> None:
+        """Write down that this key signs this statement about a resource, and never another one.
+
+        Raises:
+            VerificationError: it signed another one.
+        """
+        self.record.bind(
+            self.party.public_key, subject, digest=statement.digest, envelope=statement.envelope().to_json()
+        )
 
     def _proposed(self, resource: account_pb2.Account, account: str) -> Account:
         if not resource.statement:
@@ -74,29 +136,13 @@ class SigningParty(Reader):
             statement = Account.read(Envelope(Account.TYPE, resource.statement), network=self.trust.network)
         except Refusal as error:
             raise VerificationError(f"account statement: {error}") from error
-        self.trust.check_terms(statement)
-        if statement.account != account or self.party not in statement.parties:
-            raise VerificationError(
-                "the statement is of another account, or names another key for this party"
-            )
+        self.trust.check_terms(statement, account=account)
+        self._require_own_place(statement)
         return statement
 
-
-def read_intent(payload: bytes, *, trust: TrustRoot, account: str) -> Intent:
-    """The intent as it will be signed, of this account and under the policy that is trusted.
-
-    Raises:
-        VerificationError: do not sign it.
-    """
-    try:
-        intent = Intent.read(Envelope(Intent.TYPE, payload), network=trust.network)
-    except Refusal as error:
-        raise VerificationError(f"intent: {error}") from error
-    if intent.account != account:
-        raise VerificationError(f"an intent of {intent.account}, not of {account}")
-    if intent.policy_digest != trust.policy_digest:
-        raise VerificationError("the intent stands under another policy")
-    return intent
+    def _require_own_place(self, statement: Account) -> None:
+        if getattr(statement, self.ROLE) != self.party:
+            raise VerificationError(f"the statement's {self.ROLE} is not {self.entity} with its own key")
 
 
 def to_amount(amount: Amount) -> amount_pb2.Amount:

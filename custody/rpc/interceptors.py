@@ -30,6 +30,8 @@ from custody.rpc.validation import parse
 OURS: Final = "bailee.custody.v1."
 """Services that validate and demand a deadline. The others are gRPC's own health and reflection."""
 
+HEALTH: Final = "grpc.health.v1.Health/"
+
 _Context = aio.ServicerContext[Any, Any]
 _log = structlog.get_logger("custody.rpc")
 
@@ -143,12 +145,13 @@ class Edge(aio.ServerInterceptor):
         )
 
     def _wrap_foreign(self, method: str, inner: Any) -> Any:
-        """Health and reflection: for every principal there is, on any service's list or none."""
+        """Reflection is for every principal there is; health, which says little, for whoever TLS let in."""
 
         async def admit(context: _Context) -> None:
             outcome = _begin(method)
             try:
-                outcome.principal = self._directory.authenticate(context.auth_context()).name
+                if not method.startswith(HEALTH):
+                    outcome.principal = self._directory.authenticate(context.auth_context()).name
             except BaseException as error:  # noqa: BLE001 - the process edge, as above
                 await _refuse(error, outcome, context, None)
             finally:

@@ -56,10 +56,10 @@ class Server:
     """Custody's gRPC server."""
 
     def __init__(self, backend: Backend, terms: ServerTerms) -> None:
-        """Bind the port; nothing is answered before `start`.
+        """Bind `port`; nothing is answered before `start`.
 
         Raises:
-            RuntimeError: the address is taken, or the credentials are unusable.
+            OSError: the address is taken, or the credentials are unusable.
         """
         self._backend = backend
         self._health = health.aio.HealthServicer()
@@ -76,8 +76,10 @@ class Server:
             maximum_concurrent_rpcs=terms.concurrent_calls_max,
         )
         self._add_services()
-        self.port: int = self._server.add_secure_port(terms.address, terms.credentials)
-        """Where it listens."""
+        try:
+            self.port: int = self._server.add_secure_port(terms.address, terms.credentials)
+        except RuntimeError as error:
+            raise OSError(f"{terms.address} is taken, or the TLS files are unusable") from error
 
     def _add_services(self) -> None:
         backend, server = self._backend, self._server

@@ -1,15 +1,21 @@
 """TLS 1.3 with client certificates, and nothing older (ADR 0014)."""
 
-import os
+import socket
+import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import grpc
 
-_CIPHER_SUITES: Final = "GRPC_SSL_CIPHER_SUITES"
-_NO_TLS_1_2: Final = "ECDHE-PSK-AES128-CBC-SHA"
-"""Needs a pre-shared key, which nobody has here: TLS 1.2 finds no cipher. TLS 1.3 has suites of its own."""
+_PROBE_SECONDS: Final = 5.0
+_HANDSHAKE: Final = b"\x16"
+"""Content type of a TLS record (RFC 5246, 6.2.1); an alert is 0x15."""
+
+
+class WeakTls(Exception):  # noqa: N818 - named by what is the case
+    """An older TLS can be negotiated: grpc was loaded before `custody.tls_floor`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +29,32 @@ class TlsFiles:
     """Whose client certificates count."""
 
 
-def require_tls_1_3() -> None:
-    """Make gRPC of this process negotiate TLS 1.3 only.
+def require_tls_1_3(port: int, *, host: str = "127.0.0.1") -> None:
+    """Say a TLS 1.2 hello to our own server. Blocks for at most a few seconds.
 
-    gRPC reads the setting when the first credentials of the process are made and never again: call this first
-    thing. Every call checks the negotiated version too (`Directory.authenticate`), so that being late is a
-    refusal and not a hole.
+    The first record of the answer decides: an alert turns the hello away, a handshake goes along with it.
+
+    Raises:
+        WeakTls: it goes along.
+        OSError: nobody answers there.
     """
-    os.environ[_CIPHER_SUITES] = _NO_TLS_1_2
+    with socket.create_connection((host, port), timeout=_PROBE_SECONDS) as connection:
+        connection.sendall(_client_hello())
+        answer = connection.recv(1)
+    if answer == _HANDSHAKE:
+        raise WeakTls(f"port {port} speaks TLS 1.2")
+
+
+def _client_hello() -> bytes:
+    """What a client says first that knows TLS 1.2 and nothing newer."""
+    context = ssl.create_default_context()
+    context.check_hostname = False  # it says hello and listens no further
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(heard, said).do_handshake()
+    return said.read()
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:

@@ -91,7 +91,7 @@ def bitcoin_fee(*, rate: FeeRate, vsize: int, surplus_sats: int, budget: Budget)
         floor += budget.previous_units
     if floor > budget.left_units:
         return None
-    fee = min(max(rate.fee(vsize).units, floor), budget.left_units)
+    fee = min(max(rate.fee(vsize).units, floor), budget.left_units, surplus_sats)
     change = surplus_sats - fee
     if 0 < change < CHANGE_DUST_SATS:
         # No node relays a change this small: give it to the fee, or keep the fee lower so that it is not

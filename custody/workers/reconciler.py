@@ -77,23 +77,28 @@ class Reconciler:
         self._ethereum = ethereum
         self._clock = clock
         self._interval_seconds = interval_seconds
-        self._done_at: Seconds | None = None
+        # Ethereum first: it costs little, and a Bitcoin node that cannot scan must not stop it.
+        self._compared = {Asset.ETH: self._ethereum_differences, Asset.BTC: self._bitcoin_differences}
+        self._done_at: dict[Asset, Seconds] = {}
 
     async def tick(self) -> bool:
-        """Compare everything once per interval. A block that came in between is no finding.
+        """Compare each chain once per interval. A block that came in between is no finding.
 
         Raises:
             ChainError: the nodes gave no usable answer.
         """
         now = self._clock()
-        if self._done_at is not None and now - self._done_at < self._interval_seconds:
-            return False
-        ledger = await self._store.read(_ledger)
-        differing = await self._bitcoin_differences(ledger) | await self._ethereum_differences(ledger)
-        for account in sorted(differing):
-            await self._halt(account, now)
-        self._done_at = now
-        return bool(differing)
+        found = False
+        for asset, differences in self._compared.items():
+            done = self._done_at.get(asset)
+            if done is not None and now - done < self._interval_seconds:
+                continue
+            differing = await differences(await self._store.read(_ledger))
+            for account in sorted(differing):
+                await self._halt(account, now)
+            self._done_at[asset] = now
+            found |= bool(differing)
+        return found
 
     async def _halt(self, account: AccountId, now: Seconds) -> None:
         command = accounts.HaltAccount(account=account, halt=Halt.RECONCILIATION)

@@ -47,7 +47,7 @@ READ_METHODS: Final = (
     "waitforblockheight",
     "waitfornewblock",
 )
-CUSTODY_METHODS: Final = (*READ_METHODS, "sendrawtransaction", "submitpackage")
+CUSTODY_METHODS: Final = (*READ_METHODS, "scantxoutset", "sendrawtransaction", "submitpackage")
 SATS_PER_BITCOIN: Final = 100_000_000
 
 _WALLET: Final = "pledgor"

@@ -60,6 +60,7 @@ audit "file" "main" {{
 _OWN_TOKEN_RULES: Final = """
 path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }
 """
 # A process reads its keys' properties to refuse one that could be exported, deleted or backed up.

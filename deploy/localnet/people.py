@@ -105,6 +105,7 @@ class Person:
             authority=self.certificate.authority_file,
             certificate=self.certificate.certificate_file,
             private_key=self.certificate.key_file,
+            server_name="custody.bailee",
         )
 
     def key(self) -> Ed25519PrivateKey:

@@ -71,16 +71,24 @@ class EthereumChain:
     """`Chain` for ether."""
 
     def __init__(
-        self, *, network: Network, node: OwnNode, joint: JointKeys, participants: tuple[SignerId, ...]
+        self,
+        *,
+        own_id: SignerId,
+        network: Network,
+        node: OwnNode,
+        joint: JointKeys,
+        participants: tuple[SignerId, ...],
     ) -> None:
         """One per signer.
 
         Args:
+            own_id: which signer this is.
             network: whose chain id the node must have.
             node: its own.
             joint: where the account's key is, as far as it is here.
             participants: all signers of the policy.
         """
+        self._own_id = own_id
         self._network = network
         self._node = node
         self._joint = joint
@@ -143,7 +151,12 @@ class EthereumChain:
         require_address(account)
 
     def build(self, order: Order) -> EthereumDraft:
-        """See `Chain`. Coins and peers' signatures have no place here."""
+        """See `Chain`. Coins and peers' signatures have no place here, nor has a signer without the key."""
+        refuse_unless(
+            self._joint.holder in {None, self._own_id},
+            Tag.ACCOUNT_MODE,
+            f"{self._joint.holder} holds the key, not {self._own_id}",
+        )
         refuse_unless(
             not order.coins and not order.peers,
             Tag.TRANSACTION_SHAPE,

@@ -25,6 +25,14 @@ CUSTODY_ALLOWED_ON_MAINNET: Final[frozenset[_EthereumCustody]] = frozenset()
 """None of the ways that exist today: a single holder could sign alone."""
 
 
+ACCOUNT_KEYS_MAX: Final = 100_000
+"""Custody names the accounts; this bounds what it can make a signer store."""
+
+
+class CapacityReached(Exception):  # noqa: N818 - named for what is the case
+    """As many account keys as one signer keeps exist already."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldElsewhere:
     """This signer made no key: another one holds it whole."""
@@ -47,6 +55,7 @@ async def create_account_key(signer: Signer, account: AccountId, asset: Asset) -
 
     Raises:
         Declined: `journal-behind`, or `account-mode` where the network does not allow a single holder.
+        CapacityReached: there are too many keys.
     """
     try:
         signer.reconciliation.require()
@@ -59,6 +68,8 @@ async def create_account_key(signer: Signer, account: AccountId, asset: Asset) -
 async def _created(signer: Signer, account: AccountId, asset: Asset) -> Envelope | HeldElsewhere:
     if (known := signer.journal.views.account_keys.get((account, asset))) is not None:
         return known.statement.envelope
+    if len(signer.journal.views.account_keys) >= ACCOUNT_KEYS_MAX:
+        raise CapacityReached(f"{ACCOUNT_KEYS_MAX} account keys exist")
     ref = key_ref(account, asset)
     try:
         public_key = await _public_key(signer, ref, asset)

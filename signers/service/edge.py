@@ -70,7 +70,9 @@ class Edge(grpc.aio.ServerInterceptor):
                 if isinstance(error, JournalUnusable):
                     self._on_fatal(error)
                 fault = fault_of(error)
-                _log.info("%s refused: %s %s", method, fault.code.name, fault.reason)
+                # Peers ask for receipts until there is one: no news.
+                level = logging.DEBUG if fault.code is grpc.StatusCode.NOT_FOUND else logging.INFO
+                _log.log(level, "%s refused: %s %s", method, fault.code.name, fault.reason)
                 await context.abort_with_status(to_status(fault))
                 raise
 

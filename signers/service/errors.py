@@ -22,6 +22,7 @@ from grpc_status import rpc_status
 
 from signers.rules.chains import NodeUnavailable
 from signers.rules.decision import Declined
+from signers.rules.onboarding import CapacityReached
 from signers.statements.refusals import Refusal
 from signers.vault import VaultUnavailable
 
@@ -57,7 +58,7 @@ def invalid(error: protovalidate.ValidationError) -> Fault:
     )
 
 
-def fault_of(error: Exception) -> Fault:
+def fault_of(error: Exception) -> Fault:  # noqa: PLR0911 - one line for each kind of error
     """How an error leaves. What nobody foresaw leaves as a number that stands in the log, no more."""
     match error:
         case Fault():
@@ -66,6 +67,10 @@ def fault_of(error: Exception) -> Fault:
             return _refused(error.refusal, None if error.receipt is None else error.receipt.to_json())
         case Refusal():
             return _refused(error, None)
+        case CapacityReached():
+            return Fault(
+                code=grpc.StatusCode.RESOURCE_EXHAUSTED, reason="capacity-reached", message=str(error)
+            )
         case NodeUnavailable():
             return _unavailable("node-unavailable", "this signer's own node does not answer")
         case VaultUnavailable():
@@ -123,6 +128,6 @@ def _packed(message: Message) -> any_pb2.Any:
 def _field_path(violation: protovalidate.ViolationPb) -> str:
     elements: Any = violation.field.elements if violation.field is not None else ()
     return ".".join(
-        element.field_name + (f"[{element.index}]" if element.HasField("index") else "")
+        element.field_name + ("" if element.subscript is None else f"[{element.subscript.value}]")
         for element in elements
     )

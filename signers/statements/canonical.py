@@ -4,6 +4,7 @@ Two different byte strings never mean the same statement, so a digest names exac
 """
 
 import json
+import re
 from typing import Any, Final, NoReturn
 
 import rfc8785
@@ -12,7 +13,13 @@ from signers.statements.refusals import Refusal, Tag
 
 JSON = None | bool | int | str | list["JSON"] | dict[str, "JSON"]
 
+_STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+
 PAYLOAD_BYTES_MAX: Final = 64 * 1024
+NESTING_MAX: Final = 32
+"""The deepest any statement or envelope nests. Python's parser recurses, and a library that raises the recursion
+limit would turn deep nesting into a crash of the whole process."""
+
 INTEGER_MAX: Final = 2**53 - 1
 """The largest integer every JSON reader agrees on (RFC 8785, appendix on IEEE 754)."""
 
@@ -40,6 +47,7 @@ def parse(payload: bytes) -> JSON:
         raise Refusal(
             Tag.STATEMENT_MALFORMED, f"payload of {len(payload)} bytes, at most {PAYLOAD_BYTES_MAX}"
         )
+    refuse_deep_nesting(payload)
     try:
         text = payload.decode("ascii")
         value: JSON = json.loads(
@@ -58,6 +66,19 @@ def parse(payload: bytes) -> JSON:
     if canonical != payload:
         raise Refusal(Tag.STATEMENT_NON_CANONICAL, "payload is not its own RFC 8785 form")
     return value
+
+
+def refuse_deep_nesting(document: bytes) -> None:
+    """Count how deep brackets outside of strings nest, before anything recurses into them.
+
+    Raises:
+        Refusal: `statement-malformed`.
+    """
+    depth = 0
+    for token in _STRING_OR_BRACKET.findall(document):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token, 0)
+        if depth > NESTING_MAX:
+            raise Refusal(Tag.STATEMENT_MALFORMED, f"nested deeper than {NESTING_MAX}")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from signers.statements.canonical import refuse_deep_nesting
 from signers.statements.identifiers import Digest, Ed25519Key, KeyId
 from signers.statements.refusals import Refusal, Tag
 
@@ -128,6 +129,7 @@ class Envelope:
             raise Refusal(
                 Tag.STATEMENT_MALFORMED, f"envelope of {len(data)} bytes, at most {ENVELOPE_BYTES_MAX}"
             )
+        refuse_deep_nesting(data)
         try:
             document = json.loads(data.decode("ascii"), object_pairs_hook=_object)
             fields = _fields(document, {"payload", "payloadType", "signatures"})

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bip322core import build_to_sign, build_to_spend, encode_simple  # type: ignore[import-untyped] # no types
-from bitcoin.core import COutPoint, CTransaction, CTxIn, CTxOut, b2lx
+from bitcoin.core import COutPoint, CTransaction, CTxIn, CTxOut, b2lx, lx
 from bitcoin.core.script import CScript
 from coincurve import PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -124,6 +124,15 @@ class FakeBitcoinNode:
         return Coin(
             previous_transaction=transaction.serialize(), index=0, txid=TxId(b2lx(transaction.GetTxid()))
         )
+
+    def spend(self, coin: Coin) -> CTransaction:
+        """Someone spends a coin in the next block."""
+        anchor = anchor_of(coin)
+        transaction = CTransaction(
+            [CTxIn(COutPoint(lx(anchor.txid), anchor.index))], [CTxOut(1_000, CScript(b"\x51"))]
+        )
+        self.mine(transaction)
+        return transaction
 
     def _require_up(self) -> None:
         if self.down:

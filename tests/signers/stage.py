@@ -115,7 +115,11 @@ class Stage:
             chains={
                 Asset.BTC: BitcoinChain(own_id=party.signer, node=self.bitcoin, keys=self.keys[index]),
                 Asset.ETH: EthereumChain(
-                    network=world.network, node=self.ethereum, joint=joint, participants=participants
+                    own_id=party.signer,
+                    network=world.network,
+                    node=self.ethereum,
+                    joint=joint,
+                    participants=participants,
                 ),
             },
             peers=self.wires,
@@ -202,7 +206,7 @@ class Stage:
             changes.setdefault("anchor", anchor_of(self.coins[0]))
         return self.world.intent(asset, **changes)
 
-    def announcement(self, intent: Intent, **changes: Any) -> Announcement:
+    def announcement(self, intent: Intent, /, **changes: Any) -> Announcement:
         """Complete: maker, all approvers, release, allowlist entry."""
         announcement = Announcement(
             intent=self.world.approve(intent),

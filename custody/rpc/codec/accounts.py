@@ -24,6 +24,9 @@ STATES: Final = {
     AccountState.PROVING_OWNERSHIP: Account.STATE_PROVING_OWNERSHIP,
     AccountState.ACTIVE: Account.STATE_ACTIVE,
 }
+_COMPLETE: Final = frozenset({Account.STATE_PROVING_OWNERSHIP, Account.STATE_ACTIVE, Account.STATE_HALTED})
+"""With every signature, which need not be verified again to say so."""
+
 DESTINATION_STATES: Final = {
     DestinationState.PENDING_APPROVAL: destination_pb2.Destination.STATE_PENDING_APPROVAL,
     DestinationState.COOLING: destination_pb2.Destination.STATE_COOLING,
@@ -35,7 +38,13 @@ ETHEREUM_CUSTODY: Final[dict[EthereumCustody, account_pb2.Account.EthereumKeyCus
 
 
 def account(of: PledgeAccount, onboarding: Onboarding | None, policy: SignedPolicy) -> Account:
-    """An account. Its addresses are shown only once they are proven."""
+    """An account. Its addresses are shown only once they are proven.
+
+    Args:
+        of: the account, or what it was when a request was answered first.
+        onboarding: what is gathered by now; no statement is shown that `of` does not know of.
+        policy: the policy in force.
+    """
     message = Account(
         name=names.account(of.account),
         pledgor=_party(of.pledgor),
@@ -55,7 +64,7 @@ def account(of: PledgeAccount, onboarding: Onboarding | None, policy: SignedPoli
         update_time=values.time(of.updated_at),
         etag=of.etag,
     )
-    if onboarding is not None and onboarding.statement is not None:
+    if of.statement_digest is not None and onboarding is not None and onboarding.statement is not None:
         _show_statement(message, onboarding.statement, policy)
         if of.state is AccountState.ACTIVE:
             _show_addresses(message, onboarding.statement, policy.policy.network)
@@ -72,16 +81,27 @@ def _show_statement(message: Account, envelope: Envelope, policy: SignedPolicy) 
     message.statement_digest = envelope.digest
     message.envelope = envelope.to_json()
     message.ethereum_key_custody = ETHEREUM_CUSTODY[statement.ethereum.custody]
-    message.missing_signatures.extend(quorum.missing_parties(envelope, statement))
-    message.missing_signatures.extend(quorum.missing_signers(envelope, policy.policy))
+    if message.state not in _COMPLETE:
+        message.missing_signatures.extend(quorum.missing_parties(envelope, statement))
+        message.missing_signatures.extend(quorum.missing_signers(envelope, policy.policy))
 
 
 def _show_addresses(message: Account, envelope: Envelope, network: Network) -> None:
-    statement = _statement(envelope.payload)
-    descriptor = multisig.descriptor(statement.bitcoin.keys)
-    message.bitcoin_descriptor = addresses.with_checksum(descriptor)
-    message.bitcoin_address.CopyFrom(values.bitcoin_address(statement.bitcoin.script_pubkey, network))
-    message.ethereum_address.CopyFrom(values.ethereum_address(statement.ethereum.address))
+    shown = _addresses(envelope.payload, network)
+    message.bitcoin_descriptor = shown.bitcoin_descriptor
+    message.bitcoin_address.CopyFrom(shown.bitcoin_address)
+    message.ethereum_address.CopyFrom(shown.ethereum_address)
+
+
+@functools.lru_cache(maxsize=4096)
+def _addresses(payload: bytes, network: Network) -> Account:
+    """What a statement says of addresses: it never changes, and accounts are read often."""
+    statement = _statement(payload)
+    return Account(
+        bitcoin_descriptor=addresses.with_checksum(multisig.descriptor(statement.bitcoin.keys)),
+        bitcoin_address=values.bitcoin_address(statement.bitcoin.script_pubkey, network),
+        ethereum_address=values.ethereum_address(statement.ethereum.address),
+    )
 
 
 @functools.lru_cache(maxsize=1024)

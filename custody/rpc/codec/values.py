@@ -5,7 +5,7 @@ from typing import Final
 from bailee.custody.v1 import amount_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from custody.domain.errors import CustodyError, FieldInvalid, from_refusal
+from custody.domain.errors import CustodyError, FieldInvalid, StatementMalformed, from_refusal
 from custody.rpc.codec import addresses
 from signers.statements.allowlist import BitcoinDestination, Destination
 from signers.statements.amounts import Amount, Asset, amount_of, parse_units
@@ -16,6 +16,9 @@ from signers.statements.refusals import Refusal
 
 ASSETS: Final = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
 _ASSETS_IN: Final = {number: asset for asset, number in ASSETS.items()}
+BRACKETS_MAX: Final = 512
+"""Of an envelope, and of its payload. An account statement, the largest that callers send, has a dozen."""
+
 NETWORKS: Final = {
     Network.MAINNET: amount_pb2.NETWORK_MAINNET,
     Network.TESTNET: amount_pb2.NETWORK_TESTNET,
@@ -41,11 +44,24 @@ def parse_envelope(data: bytes, *, field: str) -> Envelope:
     Raises:
         CustodyError: `STATEMENT_MALFORMED`.
     """
+    _require_flat(data, field=field)
     try:
-        return Envelope.from_json(data)
+        envelope = Envelope.from_json(data)
     except Refusal as refusal:
         error: CustodyError = from_refusal(refusal, field=field)
         raise error from refusal
+    _require_flat(envelope.payload, field=field)
+    return envelope
+
+
+def _require_flat(data: bytes, *, field: str) -> None:
+    """Raise `STATEMENT_MALFORMED` before a parser recurses into more than any statement nests.
+
+    The interpreter's own limit does the same unless a library raises it, which one of ours does; then the
+    parser's stack runs over and takes the process with it.
+    """
+    if data.count(b"[") + data.count(b"{") > BRACKETS_MAX:
+        raise StatementMalformed(f"more than {BRACKETS_MAX} arrays and objects", field=field)
 
 
 def amount(of: Amount) -> amount_pb2.Amount:

@@ -17,9 +17,10 @@ from custody.client import (
     Publisher,
     Reader,
     TrustRoot,
+    read_policy,
 )
-from custody.client.reader import read_policy
 from deploy.localnet.demo.record import Recorder
+from deploy.localnet.demo.wallets import BitcoinWallet, EthereumWallet
 from deploy.localnet.localnet import Localnet
 from deploy.localnet.people import Person
 from signers.statements.account import Account
@@ -50,7 +51,10 @@ class Stage:
     publishers: tuple[Publisher, ...]
     auditor: Reader
     account: Account = field(init=False)
-    """Set by the onboarding."""
+    """Set by the onboarding, as the three after it."""
+    bitcoin_address: str = field(init=False)
+    ethereum_address: str = field(init=False)
+    wallets: dict[Asset, BitcoinWallet | EthereumWallet] = field(init=False)
 
     async def publish_prices(self) -> None:
         """Every publisher says what it sees: a little apart, as markets are."""

@@ -1,11 +1,16 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from deploy.localnet.bitcoind import READ_METHODS, Bitcoind
 from deploy.localnet.ports import Ports
 from deploy.localnet.processes import Supervisor
 from deploy.localnet.toolchain import Toolchain
+
+# Time decides nothing: a slow machine is no failure.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session")

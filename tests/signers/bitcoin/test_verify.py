@@ -222,7 +222,9 @@ def test_no_altered_bytes_are_accepted(data: st.DataObject) -> None:
             case "insert":
                 altered.insert(at, data.draw(st.integers(0, 255)))
             case "cut":
-                del altered[max(at, 1) :]
+                del altered[at:]
+        if not altered:
+            break
     if altered == BUILT.transaction:
         return
     with pytest.raises(Refusal):

@@ -1,18 +1,419 @@
 """Signing: the valid baseline, and one change for each refusal."""
 
-from signers.rules.sign import sign
-from signers.statements.amounts import Asset
-from tests.signers.stage import Stage
+from dataclasses import replace
+
+import pytest
+from bitcoin.core import CTransaction
+
+from signers.bitcoin.coins import Coin
+from signers.rules.announce import announce
+from signers.rules.chains import PeerSignatures
+from signers.rules.decision import Declined
+from signers.rules.sign import SignedAttempt, sign
+from signers.statements.amounts import Asset, Sats, Wei
+from signers.statements.identifiers import IntentId, Seconds
+from signers.statements.intent import NonceAnchor
+from signers.statements.network import Network
+from signers.statements.receipt import Act, Receipt
+from signers.statements.refusals import Tag
+from tests.factories import BTC
+from tests.signers.fakes import anchor_of
+from tests.signers.marks import refused, refuses
+from tests.signers.stage import FEES, Stage
+
+OTHER = IntentId("0190a0a0-0000-4000-8000-00000000000b")
 
 
-async def test_baseline_bitcoin(stage: Stage) -> None:
+async def test_baseline_bitcoin_any_two_signers_make_a_transaction_that_bitcoin_core_accepts(
+    stage: Stage,
+) -> None:
     intent, receipts = await stage.announced(Asset.BTC)
-    signed = [await sign(signer, stage.signing(intent, receipts)) for signer in stage.signers]
-    assert len({each.transaction for each in signed}) == 1
-    assert len({each.signatures for each in signed}) == 3
+    request = stage.signing(intent, receipts)
+    first = await sign(stage[0], request)
+    others = PeerSignatures(signer=stage[0].id, signatures=first.signatures)
+    for signer in (stage[1], stage[2]):
+        # With a peer's signatures the signer has libbitcoinkernel judge the finished transaction.
+        signed = await sign(signer, replace(request, peer_signatures=(others,)))
+        assert signed.transaction == first.transaction
+        assert signed.signatures != first.signatures
+    decoded = CTransaction.deserialize(first.transaction)
+    paid = {bytes(out.scriptPubKey): out.nValue for out in decoded.vout}
+    assert paid == {
+        stage.world.destination(Asset.BTC).script_pubkey.raw: BTC // 2,  # type: ignore[union-attr] # BTC's
+        stage.world.account.bitcoin.script_pubkey.raw: BTC - BTC // 2 - FEES[Asset.BTC],
+    }
 
 
 async def test_baseline_ethereum(stage: Stage) -> None:
     intent, receipts = await stage.announced(Asset.ETH)
     signed = await sign(stage[0], stage.signing(intent, receipts))
     assert len(signed.signatures) == 1
+    receipt = Receipt.read(signed.receipt, network=Network.REGTEST)
+    assert (receipt.act, receipt.ethereum_custody) == (Act.SIGNED, "single-holder")
+
+
+async def test_an_attempt_is_journaled_before_any_key_is_touched(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    written: list[bool] = []
+    views = stage[0].journal.views
+    stage.keys[0].before_signing = lambda: written.append(bool(views.intents[intent.digest].attempts))
+    await sign(stage[0], stage.signing(intent, receipts))
+    assert written == [True]
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_asked_again_it_answers_the_same_bytes(stage: Stage, asset: Asset) -> None:
+    intent, receipts = await stage.announced(asset)
+    first = await sign(stage[0], stage.signing(intent, receipts))
+    await stage.restart(0)
+    if asset is Asset.BTC:
+        stage.bitcoin.spend(stage.coins[0])
+    again = await sign(stage[0], stage.signing(intent, receipts))
+    assert as_bytes(again) == as_bytes(first)
+
+
+def as_bytes(signed: SignedAttempt) -> tuple[bytes, tuple[bytes, ...], bytes]:
+    return signed.transaction, signed.signatures, signed.receipt.to_json()
+
+
+async def test_a_crash_between_journal_and_signature_ends_in_the_one_signature(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    request = stage.signing(intent, receipts)
+
+    def crash() -> None:
+        raise RuntimeError("killed")
+
+    stage.keys[0].before_signing = crash
+    with pytest.raises(RuntimeError):
+        await sign(stage[0], request)
+    stage.keys[0].before_signing = lambda: None
+    await stage.restart(0)
+    (attempt,) = stage[0].journal.views.intents[intent.digest].attempts
+    assert attempt.signed is None
+    signed = await sign(stage[0], request)
+    (attempt,) = stage[0].journal.views.intents[intent.digest].attempts
+    assert attempt.signatures == signed.signatures
+
+
+async def test_a_fee_bump_is_another_attempt_of_the_same_payout(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    low = await sign(stage[0], stage.signing(intent, receipts))
+    high = await sign(stage[0], stage.signing(intent, receipts, fee_units=5_000))
+    assert low.transaction != high.transaction
+    inputs = [
+        {(txin.prevout.hash, txin.prevout.n) for txin in CTransaction.deserialize(each.transaction).vin}
+        for each in (low, high)
+    ]
+    assert inputs[0] & inputs[1]
+
+
+# Everyone knows, and time has passed.
+
+
+@refuses(Tag.ANNOUNCE_MISSING)
+async def test_an_intent_that_was_not_announced_here(stage: Stage) -> None:
+    intent = stage.intent(Asset.BTC)
+    announcement = stage.announcement(intent)
+    receipts = tuple([await announce(signer, announcement) for signer in (stage[1], stage[2])])
+    stage.pass_timelock(Asset.BTC)
+    with refused(Tag.ANNOUNCE_MISSING):
+        await sign(stage[0], stage.signing(intent, receipts))
+
+
+@refuses(Tag.ANNOUNCE_INCOMPLETE)
+async def test_one_signer_has_not_announced(stage: Stage) -> None:
+    intent = stage.intent(Asset.BTC)
+    announcement = stage.announcement(intent)
+    receipts = tuple([await announce(signer, announcement) for signer in (stage[0], stage[1])])
+    stage.pass_timelock(Asset.BTC)
+    with refused(Tag.ANNOUNCE_INCOMPLETE):
+        await sign(stage[0], stage.signing(intent, receipts))
+
+
+@refuses(Tag.ANNOUNCE_INCOMPLETE)
+async def test_a_receipt_about_another_intent(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    world = stage.world
+    other = stage.intent(Asset.BTC, amount=Sats(1_000_000))
+    forged = world.cosign(world.receipt(world.signers[2], other, Act.ANNOUNCED), world.signers[2])
+    with refused(Tag.ANNOUNCE_INCOMPLETE):
+        await sign(stage[0], stage.signing(intent, (*receipts[:2], forged)))
+
+
+@refuses(Tag.ANNOUNCE_INCOMPLETE)
+async def test_a_receipt_that_custody_signed_itself(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    world = stage.world
+    forged = world.cosign(world.receipt(world.signers[2], intent, Act.ANNOUNCED), world.signers[1])
+    with refused(Tag.ANNOUNCE_INCOMPLETE):
+        await sign(stage[0], stage.signing(intent, (*receipts[:2], forged)))
+
+
+async def test_receipts_that_custody_withholds_are_fetched_from_the_peers(stage: Stage) -> None:
+    intent, _ = await stage.announced(Asset.BTC)
+    await sign(stage[0], stage.signing(intent, ()))
+
+
+async def test_one_signer_down_after_it_announced_does_not_stop_the_others(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    stage.wires.down.add(stage[2].id)
+    request = stage.signing(intent, receipts)
+    first, second = await sign(stage[0], request), await sign(stage[1], request)
+    assert first.transaction == second.transaction
+
+
+@refuses(Tag.JOURNAL_CONFLICT)
+async def test_a_peer_whose_journal_has_two_histories(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    world, peer = stage.world, stage.world.signers[1]
+    seen = Receipt.read(receipts[1], network=Network.REGTEST)
+    await sign(stage[0], stage.signing(intent, receipts))
+    second, _ = await stage.announced(Asset.ETH)
+    forked = world.receipt(peer, second, Act.ANNOUNCED, journal_sequence=seen.journal_sequence)
+    with refused(Tag.JOURNAL_CONFLICT):
+        await sign(stage[0], stage.signing(second, (world.cosign(forked, peer),)))
+
+
+@refuses(Tag.JOURNAL_BEHIND)
+async def test_a_receipt_of_our_own_that_our_journal_does_not_know(stage: Stage) -> None:
+    stage[0].journal.close()
+    saved = stage.path(0).read_bytes()
+    stage.start(0)
+    await stage.reconcile(0)
+    intent, receipts = await stage.announced(Asset.BTC)
+    stage[0].journal.close()
+    stage.path(0).write_bytes(saved)
+    for suffix in ("-wal", "-shm"):
+        stage.path(0).with_name(stage.path(0).name + suffix).unlink(missing_ok=True)
+    stage.start(0)
+    # No peer has seen the lost announcement yet: only custody's copy of the receipt gives it away.
+    await stage.reconcile(0)
+    with refused(Tag.JOURNAL_BEHIND):
+        await sign(stage[0], stage.signing(intent, receipts))
+    with refused(Tag.JOURNAL_BEHIND):
+        await announce(stage[0], stage.announcement(intent))
+
+
+@pytest.mark.parametrize("asset", Asset)
+@refuses(Tag.TIMELOCK_RUNNING)
+async def test_seconds_are_still_to_pass(stage: Stage, asset: Asset) -> None:
+    intent = stage.intent(asset)
+    receipts = await stage.announce_everywhere(stage.announcement(intent))
+    tier = stage.world.policy.tier_of(intent.amount)
+    stage.advance(tier.timelock_seconds - 1)
+    (stage.bitcoin if asset is Asset.BTC else stage.ethereum).mine(count=tier.timelock_blocks)
+    with refused(Tag.TIMELOCK_RUNNING):
+        await sign(stage[0], stage.signing(intent, receipts))
+    stage.advance(1)
+    await sign(stage[0], stage.signing(intent, receipts))
+
+
+@refuses(Tag.TIMELOCK_RUNNING)
+async def test_blocks_are_still_to_come(stage: Stage) -> None:
+    intent = stage.intent(Asset.ETH)
+    receipts = await stage.announce_everywhere(stage.announcement(intent))
+    tier = stage.world.policy.tier_of(intent.amount)
+    stage.clock[0] = Seconds(stage.clock[0] + tier.timelock_seconds)
+    stage.ethereum.mine(count=tier.timelock_blocks - 1)
+    with refused(Tag.TIMELOCK_RUNNING):
+        await sign(stage[0], stage.signing(intent, receipts))
+    stage.ethereum.mine()
+    await sign(stage[0], stage.signing(intent, receipts))
+
+
+async def test_a_clock_set_back_does_not_revive_what_has_expired(stage: Stage) -> None:
+    short = stage.intent(Asset.BTC, expires_at=Seconds(stage.world.now + 3600))
+    stage.advance(3600)
+    await announce(stage[0], stage.announcement(stage.intent(Asset.ETH)))
+    stage.clock[0] = Seconds(stage.clock[0] - 3600)
+    with refused(Tag.INTENT_EXPIRED):
+        await announce(stage[0], stage.announcement(short))
+
+
+# What the transaction may be.
+
+
+@refuses(Tag.ANCHOR_SPENT)
+async def test_the_anchor_was_spent_meanwhile(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    stage.bitcoin.spend(stage.coins[0])
+    with refused(Tag.ANCHOR_SPENT):
+        await sign(stage[0], stage.signing(intent, receipts))
+
+
+@refuses(Tag.NONCE)
+async def test_the_nonce_was_used_meanwhile(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.ETH)
+    stage.ethereum.mine(stage.world.account.ethereum.address)
+    with refused(Tag.NONCE):
+        await sign(stage[0], stage.signing(intent, receipts))
+
+
+@refuses(Tag.ANCHOR_MISMATCH)
+async def test_an_attempt_that_does_not_spend_the_anchor(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    with refused(Tag.ANCHOR_MISMATCH):
+        await sign(stage[0], stage.signing(intent, receipts, coins=(stage.coins[1],)))
+
+
+@refuses(Tag.INPUT_NOT_OURS)
+async def test_a_coin_of_another_account(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    foreign = stage.bitcoin.fund(bytes.fromhex("0020" + "99" * 32), BTC, seed=9)
+    with refused(Tag.INPUT_NOT_OURS):
+        await sign(stage[0], stage.signing(intent, receipts, coins=(stage.coins[0], foreign)))
+
+
+@refuses(Tag.PREVOUT_LIE)
+async def test_a_previous_transaction_with_another_amount(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    lying = stage.coins[1].previous_transaction.replace(
+        BTC.to_bytes(8, "little"), (2 * BTC).to_bytes(8, "little")
+    )
+    coins = (stage.coins[0], Coin(previous_transaction=lying, index=0))
+    with refused(Tag.PREVOUT_LIE):
+        await sign(stage[0], stage.signing(intent, receipts, coins=coins))
+
+
+@refuses(Tag.PREVOUT_LIE)
+async def test_bytes_that_are_no_transaction(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    coins = (stage.coins[0], Coin(previous_transaction=b"\x00" * 80, index=0))
+    with refused(Tag.PREVOUT_LIE):
+        await sign(stage[0], stage.signing(intent, receipts, coins=coins))
+
+
+@refuses(Tag.AMOUNT)
+async def test_coins_that_do_not_suffice(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC, amount=Sats(BTC))
+    with refused(Tag.AMOUNT):
+        await sign(stage[0], stage.signing(intent, receipts))
+
+
+@refuses(Tag.AMOUNT)
+async def test_more_ether_than_the_account_holds(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.ETH)
+    stage.ethereum.balances[stage.world.account.ethereum.address] = Wei(intent.amount.units)
+    with refused(Tag.AMOUNT):
+        await sign(stage[0], stage.signing(intent, receipts))
+
+
+@pytest.mark.parametrize("asset", Asset)
+@refuses(Tag.FEE_CAP)
+async def test_a_fee_above_the_cap(stage: Stage, asset: Asset) -> None:
+    intent, receipts = await stage.announced(asset)
+    with refused(Tag.FEE_CAP):
+        await sign(stage[0], stage.signing(intent, receipts, fee_units=intent.fee_cap.units + 1))
+
+
+@pytest.mark.parametrize("asset", Asset)
+@refuses(Tag.FEE_BUDGET)
+async def test_two_attempts_together_above_the_cap(stage: Stage, asset: Asset) -> None:
+    intent, receipts = await stage.announced(asset)
+    step = 1 if asset is Asset.BTC else 21_000  # ETH: a whole price for each unit of gas
+    half = intent.fee_cap.units // 2 // step * step
+    await sign(stage[0], stage.signing(intent, receipts, fee_units=half))
+    with refused(Tag.FEE_BUDGET):
+        await sign(stage[0], stage.signing(intent, receipts, fee_units=half + 2 * step))
+
+
+@refuses(Tag.FEE_BUDGET)
+async def test_an_unsigned_attempt_counts_too(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+
+    def crash() -> None:
+        raise RuntimeError("killed")
+
+    stage.keys[0].before_signing = crash
+    with pytest.raises(RuntimeError):
+        await sign(stage[0], stage.signing(intent, receipts, fee_units=40_000))
+    stage.keys[0].before_signing = lambda: None
+    with refused(Tag.FEE_BUDGET):
+        await sign(stage[0], stage.signing(intent, receipts, fee_units=40_001))
+
+
+@refuses(Tag.TRANSACTION_SHAPE)
+async def test_the_same_coin_twice(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    with refused(Tag.TRANSACTION_SHAPE):
+        await sign(stage[0], stage.signing(intent, receipts, coins=(stage.coins[0], stage.coins[0])))
+
+
+@refuses(Tag.TRANSACTION_SHAPE)
+async def test_coins_for_a_payout_of_ether(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.ETH)
+    with refused(Tag.TRANSACTION_SHAPE):
+        await sign(stage[0], stage.signing(intent, receipts, coins=(stage.coins[0],)))
+
+
+@refuses(Tag.SIGNATURE_INVALID)
+async def test_a_peers_signature_of_another_attempt(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    other = await sign(stage[1], stage.signing(intent, receipts, fee_units=3_000))
+    wrong = PeerSignatures(signer=stage[1].id, signatures=other.signatures)
+    with refused(Tag.SIGNATURE_INVALID):
+        await sign(stage[0], stage.signing(intent, receipts, peer_signatures=(wrong,)))
+    assert not stage[0].journal.views.intents[intent.digest].attempts
+
+
+@refuses(Tag.ACCOUNT_MODE)
+async def test_ether_asked_of_a_signer_that_does_not_hold_the_key(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.ETH)
+    with refused(Tag.ACCOUNT_MODE):
+        await sign(stage[1], stage.signing(intent, receipts))
+    assert not stage[1].journal.views.intents[intent.digest].attempts
+
+
+async def test_a_refusal_to_sign_is_signed(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    with pytest.raises(Declined) as declined:
+        await sign(stage[0], stage.signing(intent, receipts, coins=(stage.coins[1],)))
+    assert declined.value.receipt is not None
+    receipt = Receipt.read(declined.value.receipt, network=Network.REGTEST)
+    assert (receipt.act, receipt.tags, receipt.intent_digest) == (
+        Act.REFUSED,
+        (Tag.ANCHOR_MISMATCH,),
+        intent.digest,
+    )
+
+
+# When an intent ends.
+
+
+async def test_an_intent_ends_when_its_anchor_is_spent_at_finality_and_not_before(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    signed = await sign(stage[0], stage.signing(intent, receipts))
+    depth = stage.world.policy.terms_of(Asset.BTC).finality_depth
+    stage.bitcoin.mine(CTransaction.deserialize(signed.transaction))
+    stage.bitcoin.mine(count=depth - 2)
+    second = stage.intent(Asset.BTC, intent=OTHER, anchor=anchor_of(stage.coins[1]))
+    with refused(Tag.ANCHOR_BUSY):
+        await announce(stage[0], stage.announcement(second))
+    stage.bitcoin.mine()
+    await announce(stage[0], stage.announcement(second))
+
+
+async def test_a_reorganisation_re_opens_an_intent(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    signed = await sign(stage[0], stage.signing(intent, receipts))
+    depth = stage.world.policy.terms_of(Asset.BTC).finality_depth
+    stage.bitcoin.mine(CTransaction.deserialize(signed.transaction))
+    stage.bitcoin.mine(count=depth)
+    second = stage.intent(Asset.BTC, intent=OTHER, anchor=anchor_of(stage.coins[1]))
+    await announce(stage[0], stage.announcement(second))
+    stage.bitcoin.reorganise(depth + 1)
+    third = replace(second, intent=IntentId("0190a0a0-0000-4000-8000-00000000000c"))
+    with refused(Tag.ANCHOR_BUSY):
+        await announce(stage[0], stage.announcement(third))
+
+
+async def test_a_nonce_ends_its_intent_when_it_is_finalised(stage: Stage) -> None:
+    address = stage.world.account.ethereum.address
+    await stage.announced(Asset.ETH)
+    stage.ethereum.mine(address)
+    anchor = NonceAnchor(chain_id=31_337, nonce=1)
+    second = stage.announcement(stage.intent(Asset.ETH, intent=OTHER, anchor=anchor))
+    with refused(Tag.ANCHOR_BUSY):
+        await announce(stage[0], second)
+    stage.ethereum.mine(count=stage.ethereum.finality_depth)
+    await announce(stage[0], second)

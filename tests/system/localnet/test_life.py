@@ -1,5 +1,6 @@
 """However a localnet ends, nothing of it runs afterwards."""
 
+import os
 import signal
 import stat
 import subprocess
@@ -68,6 +69,27 @@ def test_a_signal_amid_the_start_leaves_nothing(
     process.send_signal(number)
     process.wait(timeout=EXIT_SECONDS)
     assert eventually(lambda: processes_naming(state) == [])
+
+
+@pytest.mark.slow
+def test_a_kill_amid_the_first_fetch_leaves_no_process_and_no_half_tool(
+    owners: Owners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("BAILEE_CACHE", str(cache))
+    monkeypatch.delenv("BITCOIND", raising=False)
+    folders = os.environ["PATH"].split(os.pathsep)
+    without_bitcoind = [folder for folder in folders if not (Path(folder) / "bitcoind").exists()]
+    monkeypatch.setenv("PATH", os.pathsep.join(without_bitcoind))
+    process = owners.start("net", "-m", "deploy.localnet", "up", "--folder", "{state}")
+    assert eventually(lambda: any(cache.glob(".bitcoind-*/.apt/cache/archives/*.deb")))
+    process.kill()
+    process.wait(timeout=EXIT_SECONDS)
+    assert eventually(lambda: processes_naming(cache) == [] and processes_naming(tmp_path / "net") == [])
+    assert not any(folder.name.startswith("bitcoind") for folder in cache.iterdir() if folder.is_dir())
+    owner = owners.up("net")
+    assert set(owner.record.processes) >= PARTS
+    assert list(cache.glob(".*")) == []
 
 
 def test_a_part_that_cannot_start_ends_all_others(

@@ -1,6 +1,7 @@
 """Canonical bytes: one spelling is read, each other is refused by its tag."""
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,18 @@ def test_the_bounds_are_inclusive() -> None:
     assert canonical.parse(longest) == "a" * (PAYLOAD_BYTES_MAX - 2)
     assert canonical.parse(b"9007199254740991") == INTEGER_MAX
     assert canonical.parse(b"-9007199254740991") == -INTEGER_MAX
+
+
+def test_no_depth_of_nesting_is_more_than_refused() -> None:
+    # Reading and encoding recurse a few frames apart, so some depth is read and yet too deep to encode again.
+    for depth in range(1, sys.getrecursionlimit() + 20):
+        try:
+            canonical.parse(b"[" * depth + b"]" * depth)
+        except Refusal as refusal:
+            tag: Tag | None = refusal.tag
+        else:
+            tag = None
+        assert tag in {None, MALFORMED}
 
 
 def test_another_spelling_of_a_real_statement_is_refused(world: World) -> None:

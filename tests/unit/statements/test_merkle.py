@@ -168,6 +168,15 @@ def test_a_tree_has_a_bound() -> None:
         MerkleTree(Endless())
 
 
+@pytest.mark.parametrize(("size", "levels", "shown"), [(LEAVES_MAX, 24, True), (LEAVES_MAX + 1, 25, False)])
+def test_a_path_is_of_a_tree_within_the_bound(size: int, levels: int, shown: bool) -> None:
+    path = [Digest(f"{level:064x}") for level in range(levels)]
+    node = leaf_hash(b"first")
+    for sibling in path:
+        node = hashlib.sha256(b"\x01" + node + sibling.raw).digest()
+    assert includes(root=Digest(node.hex()), size=size, index=0, leaf=b"first", path=path) is shown
+
+
 @given(leaves=st.lists(st.binary(max_size=40), min_size=1, max_size=60), data=st.data())
 @examples(100)
 def test_only_what_was_put_in_is_found(leaves: list[bytes], data: st.DataObject) -> None:

@@ -82,7 +82,8 @@ class AccountServiceServicer:
         """Proposes a destination for the account's allowlist, by the entry that the pledgor signed; approvers follow by
         ApprovalService.ApproveDestination. Caller: pledgor.
         Errors: RESOURCE_ALREADY_EXISTS; ACCOUNT_NOT_ACTIVE; STATEMENT_MALFORMED; STATEMENT_MISMATCH (another account,
-        network or destination_id); STATEMENT_SIGNATURE.
+        network or destination_id); STATEMENT_SIGNATURE; STATEMENT_STALE (made in the future, or usable before the policy's
+        cooling-off is over); ASSET_NOT_ELIGIBLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

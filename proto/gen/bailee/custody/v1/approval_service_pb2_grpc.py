@@ -59,7 +59,7 @@ class ApprovalServiceServicer:
         """Adds one approver's signature over the intent. Caller: an approver.
         Errors: ETAG_STALE; STATE_CONFLICT (not AWAITING_SIGNATURES); APPROVER_NOT_ELIGIBLE (the maker's entity, or an
         entity that has approved); STATEMENT_MALFORMED; STATEMENT_MISMATCH (other content than Withdrawal.intent);
-        STATEMENT_SIGNATURE (not by an approver key of the policy).
+        STATEMENT_SIGNATURE (not by an approver key of the policy); STATEMENT_STALE (the intent has run out); ACCOUNT_HALTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

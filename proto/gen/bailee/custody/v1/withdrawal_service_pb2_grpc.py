@@ -67,7 +67,7 @@ class WithdrawalServiceServicer:
     def CreateWithdrawal(self, request, context):
         """Asks for an outflow and holds amount plus fee cap at once. The caller's party becomes the maker.
         Caller: a party of the account.
-        Errors: COLLATERAL_INSUFFICIENT; WITHDRAWAL_OPEN; DESTINATION_NOT_USABLE; POLICY_FORBIDS; PRICES_STALE;
+        Errors: COLLATERAL_INSUFFICIENT; WITHDRAWAL_OPEN; DESTINATION_NOT_USABLE; POLICY_FORBIDS; ASSET_NOT_ELIGIBLE;
         ACCOUNT_NOT_ACTIVE; ACCOUNT_HALTED; RESOURCE_ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -76,8 +76,9 @@ class WithdrawalServiceServicer:
 
     def SignWithdrawal(self, request, context):
         """Adds the maker's signature over the intent. Caller: the maker.
-        Errors: ETAG_STALE; STATE_CONFLICT (not AWAITING_SIGNATURES); STATEMENT_MALFORMED; STATEMENT_MISMATCH (other
-        content than Withdrawal.intent); STATEMENT_SIGNATURE.
+        Errors: ETAG_STALE; STATE_CONFLICT (not AWAITING_SIGNATURES); ACCOUNT_HALTED; STATEMENT_MALFORMED;
+        STATEMENT_MISMATCH (other content than Withdrawal.intent); STATEMENT_SIGNATURE; STATEMENT_STALE (the intent has
+        run out).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,9 +86,9 @@ class WithdrawalServiceServicer:
 
     def ReleaseWithdrawal(self, request, context):
         """Adds the secured party's consent to this one intent. Caller: secured party.
-        Errors: ETAG_STALE; STATE_CONFLICT (not AWAITING_SIGNATURES); COLLATERAL_INSUFFICIENT (what remains would not
-        cover what is encumbered); PRICES_STALE; STATEMENT_MALFORMED; STATEMENT_MISMATCH (another intent);
-        STATEMENT_SIGNATURE; STATEMENT_STALE.
+        Errors: ETAG_STALE; STATE_CONFLICT (not AWAITING_SIGNATURES); ACCOUNT_HALTED; PRICES_STALE (what stays behind cannot
+        be valued); STATEMENT_MALFORMED; STATEMENT_MISMATCH (another intent); STATEMENT_SIGNATURE; STATEMENT_STALE (release
+        or intent has run out).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

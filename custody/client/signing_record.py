@@ -1,0 +1,299 @@
+"""What a client signed and saw, so that custody can neither lead it back nor make it say two things.
+
+Without a record a service that shows an old head of the encumbrance chain gets a second statement signed for
+a sequence that already has one, and can afterwards present the history in which a posted lien never was.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+from custody.client.errors import VerificationError
+from signers.statements.amounts import Amount, Asset, amount_of
+from signers.statements.identifiers import AccountId, Digest, Ed25519Key, Seconds
+
+_BUSY_SECONDS: Final = 10.0
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS batch (
+  root TEXT NOT NULL, account TEXT NOT NULL,
+  sequence INTEGER NOT NULL, digest TEXT NOT NULL, account_sequence INTEGER NOT NULL,
+  PRIMARY KEY (root, account)
+) STRICT;
+CREATE TABLE IF NOT EXISTS subject (
+  root TEXT NOT NULL, key TEXT NOT NULL, subject TEXT NOT NULL, digest TEXT NOT NULL, envelope BLOB NOT NULL,
+  PRIMARY KEY (root, key, subject)
+) STRICT;
+CREATE TABLE IF NOT EXISTS encumbrance (
+  root TEXT NOT NULL, key TEXT NOT NULL, account TEXT NOT NULL,
+  sequence INTEGER NOT NULL, digest TEXT NOT NULL, envelope BLOB NOT NULL, request_id TEXT NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('pending', 'accepted', 'refused')),
+  account_sequence INTEGER NOT NULL,
+  PRIMARY KEY (root, key, account, digest)
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS one_pending ON encumbrance (root, key, account) WHERE outcome = 'pending';
+CREATE UNIQUE INDEX IF NOT EXISTS one_accepted ON encumbrance (root, key, account, sequence)
+  WHERE outcome = 'accepted';
+CREATE TABLE IF NOT EXISTS release (
+  root TEXT NOT NULL, intent_digest TEXT NOT NULL, account TEXT NOT NULL, withdrawal TEXT NOT NULL,
+  asset TEXT NOT NULL, held_units TEXT NOT NULL, expires_at INTEGER NOT NULL, ended INTEGER NOT NULL,
+  PRIMARY KEY (root, intent_digest)
+) STRICT;
+"""
+_ENCUMBRANCE: Final = (
+    "SELECT sequence, digest, envelope, request_id, account_sequence FROM encumbrance"
+    " WHERE root = ? AND key = ? AND account = ? "
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchMark:
+    """The newest report of an account that was verified."""
+
+    sequence: int
+    """Of its batch."""
+    digest: Digest
+    """Of its batch."""
+    account_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedEncumbrance:
+    """One statement of the chain of encumbrances, as it was signed."""
+
+    sequence: int
+    digest: Digest
+    envelope: bytes
+    request_id: str
+    """Under which it was sent; asked again under the same, it has one effect."""
+    account_sequence: int
+    """The account's sequence after the service accepted it; 0 before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRelease:
+    """A release that was signed, and can therefore be used."""
+
+    intent_digest: Digest
+    account: AccountId
+    withdrawal: str
+    held: Amount
+    """Amount and fee cap: the most that can leave on it."""
+    expires_at: Seconds
+    """When no signer announces on it any more."""
+
+
+@final
+class SigningRecord:
+    """One SQLite file per client machine, or memory only. Several processes may share the file.
+
+    Everything is kept under the root policy's digest and the key that signed, so deployments never mix.
+    Each method is one short transaction, on disk before it returns.
+
+    Args:
+        path: of the file, made for its owner alone; in memory where absent, which protects only as long as
+            the process lives.
+        root: digest of the policy that is pinned.
+    """
+
+    def __init__(self, path: Path | None, *, root: Digest) -> None:
+        self._root = root
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._database = sqlite3.connect(
+            path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def batch(self, account: str) -> BatchMark | None:
+        """The newest report seen of an account."""
+        row = self._row(
+            "SELECT sequence, digest, account_sequence FROM batch WHERE root = ? AND account = ?",
+            self._root,
+            account,
+        )
+        return (
+            None
+            if row is None
+            else BatchMark(sequence=row[0], digest=Digest(row[1]), account_sequence=row[2])
+        )
+
+    def batches(self) -> dict[str, BatchMark]:
+        """The newest report seen of each account, by its id."""
+        rows = self._database.execute(
+            "SELECT account, sequence, digest, account_sequence FROM batch WHERE root = ?", (self._root,)
+        ).fetchall()
+        return {
+            account: BatchMark(sequence=sequence, digest=Digest(digest), account_sequence=account_sequence)
+            for account, sequence, digest, account_sequence in rows
+        }
+
+    def see_batch(self, account: str, mark: BatchMark) -> None:
+        """Remember a report, unless a newer one is known."""
+        self._write(
+            "INSERT INTO batch VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence,"
+            " digest = excluded.digest, account_sequence = excluded.account_sequence"
+            " WHERE excluded.sequence > sequence",
+            *(self._root, account, mark.sequence, mark.digest, mark.account_sequence),
+        )
+
+    def bind(self, key: Ed25519Key, subject: str, *, digest: Digest, envelope: bytes) -> None:
+        """Bind a subject to the one statement that this key signs about it, for ever. Before signing.
+
+        Args:
+            key: who signs.
+            subject: a resource name: an account, a destination, a withdrawal.
+            digest: of the statement.
+            envelope: the statement, to hand in the same one again.
+
+        Raises:
+            VerificationError: this key signed another statement about it.
+        """
+        with self._transaction():
+            bound = self.bound(key, subject)
+            if bound is None:
+                self._database.execute(
+                    "INSERT INTO subject VALUES (?, ?, ?, ?, ?)", (self._root, key, subject, digest, envelope)
+                )
+            elif bound[0] != digest:
+                raise VerificationError(
+                    f"{subject}: this key signed {bound[0]} already, and now {digest} is asked"
+                )
+
+    def bound(self, key: Ed25519Key, subject: str) -> tuple[Digest, bytes] | None:
+        """Digest and envelope of the statement that this key signed about a subject."""
+        row = self._row(
+            "SELECT digest, envelope FROM subject WHERE root = ? AND key = ? AND subject = ?",
+            *(self._root, key, subject),
+        )
+        return None if row is None else (Digest(row[0]), bytes(row[1]))
+
+    def head(self, key: Ed25519Key, account: str) -> SignedEncumbrance | None:
+        """The latest encumbrance that the service accepted."""
+        return self._encumbrance(
+            "AND outcome = 'accepted' ORDER BY sequence DESC LIMIT 1", self._root, key, account
+        )
+
+    def pending(self, key: Ed25519Key, account: str) -> SignedEncumbrance | None:
+        """The encumbrance that was signed and whose outcome is not known."""
+        return self._encumbrance("AND outcome = 'pending'", self._root, key, account)
+
+    def refused(self, key: Ed25519Key, account: str, digest: str) -> bool:
+        """Whether the service said that it refused this statement."""
+        found = self._encumbrance("AND outcome = 'refused' AND digest = ?", self._root, key, account, digest)
+        return found is not None
+
+    def begin(self, key: Ed25519Key, account: str, statement: SignedEncumbrance) -> bool:
+        """Write an encumbrance down before it leaves.
+
+        Returns:
+            False where another process of this party began one meanwhile: settle that one first.
+        """
+        with self._transaction():
+            head, pending = self.head(key, account), self.pending(key, account)
+            if pending is not None or (head is not None and head.sequence >= statement.sequence):
+                return False
+            self._insert(key, account, statement, "pending")
+            return True
+
+    def adopt(self, key: Ed25519Key, account: str, statement: SignedEncumbrance) -> None:
+        """Take over an encumbrance that another process of this party signed, as the chain's head."""
+        with self._transaction():
+            self._insert(key, account, statement, "accepted")
+
+    def accept(self, key: Ed25519Key, account: str, digest: Digest, *, account_sequence: int) -> None:
+        """The service accepted it."""
+        self._write(
+            "UPDATE encumbrance SET outcome = 'accepted', account_sequence = ?"
+            " WHERE root = ? AND key = ? AND account = ? AND digest = ?",
+            *(account_sequence, self._root, key, account, digest),
+        )
+
+    def refuse(self, key: Ed25519Key, account: str, digest: Digest) -> None:
+        """The service says that it refused it. Kept, to notice if it acts on it after all."""
+        self._write(
+            "UPDATE encumbrance SET outcome = 'refused'"
+            " WHERE root = ? AND key = ? AND account = ? AND digest = ? AND outcome = 'pending'",
+            *(self._root, key, account, digest),
+        )
+
+    def release(self, release: SignedRelease) -> None:
+        """Count a release from now on. Before it is sent; one that stands already keeps the later expiry."""
+        self._write(
+            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET"
+            " expires_at = max(expires_at, excluded.expires_at), ended = 0",
+            *(self._root, release.intent_digest, release.account, release.withdrawal),
+            *(release.held.asset.value, str(release.held.units), release.expires_at),
+        )
+
+    def outstanding(self, account: str) -> list[SignedRelease]:
+        """The releases on which coins can still leave."""
+        rows = self._database.execute(
+            "SELECT intent_digest, account, withdrawal, asset, held_units, expires_at FROM release"
+            " WHERE root = ? AND account = ? AND ended = 0",
+            (self._root, account),
+        ).fetchall()
+        return [
+            SignedRelease(
+                intent_digest=Digest(digest),
+                account=AccountId(of),
+                withdrawal=withdrawal,
+                held=amount_of(Asset(asset), int(units)),
+                expires_at=Seconds(expires_at),
+            )
+            for digest, of, withdrawal, asset, units, expires_at in rows
+        ]
+
+    def end_release(self, intent_digest: Digest) -> None:
+        """Nothing more can leave on it."""
+        self._write(
+            "UPDATE release SET ended = 1 WHERE root = ? AND intent_digest = ?", self._root, intent_digest
+        )
+
+    def _insert(self, key: Ed25519Key, account: str, statement: SignedEncumbrance, outcome: str) -> None:
+        self._write(
+            "INSERT INTO encumbrance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (root, key, account, digest) DO UPDATE SET"
+            " outcome = excluded.outcome, account_sequence = excluded.account_sequence",
+            *(self._root, key, account, statement.sequence, statement.digest),
+            *(statement.envelope, statement.request_id, outcome, statement.account_sequence),
+        )
+
+    def _encumbrance(self, sql: str, *values: object) -> SignedEncumbrance | None:
+        row = self._row(_ENCUMBRANCE + sql, *values)
+        if row is None:
+            return None
+        return SignedEncumbrance(
+            sequence=row[0],
+            digest=Digest(row[1]),
+            envelope=bytes(row[2]),
+            request_id=row[3],
+            account_sequence=row[4],
+        )
+
+    def _row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        with closing(self._database.execute(sql, values)) as cursor:
+            row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+    def _write(self, sql: str, *values: object) -> None:
+        self._database.execute(sql, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")

@@ -1,0 +1,62 @@
+"""At the end: the ledger and the chain say the same, to the last satoshi and wei."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.localnet.demo.pledging import PLEDGED, position_of
+from deploy.localnet.demo.stage import ACCOUNT, Stage
+from deploy.localnet.demo.withdrawing import Settled
+from signers.statements.amounts import Asset
+
+_OUTSIDE = {"external", "network-fees"}
+
+
+async def reconcile(stage: Stage, settled: Mapping[Asset, Settled]) -> None:
+    """Postings, report and node for every address."""
+    stage.record.chapter("At the end: ledger = chain")
+    for asset, left in settled.items():
+        with stage.record.step(f"{asset}: ledger, report and chain agree") as evidence:
+            books = await _books(stage, asset)
+            ledger = sum(units for book, units in books.items() if book not in _OUTSIDE)
+            chain = await asyncio.to_thread(_on_chain, stage, asset)
+            expected = PLEDGED[asset].units - left.amount.units - left.fee.units
+            position = await position_of(
+                stage, asset, lambda each, total=expected: each.confirmed.units == total
+            )
+            if not ledger == chain == expected == position.confirmed.units:
+                raise AssertionError(f"ledger {ledger}, chain {chain}, expected {expected}")
+            if books["network-fees"] != left.fee.units:
+                raise AssertionError(f"fees posted {books['network-fees']}, paid {left.fee}")
+            evidence |= {
+                "pledged": str(PLEDGED[asset].units),
+                "withdrawn": str(left.amount.units),
+                "network_fee": str(left.fee.units),
+                "ledger": str(ledger),
+                "chain": str(chain),
+            }
+
+
+async def _books(stage: Stage, asset: Asset) -> dict[str, int]:
+    """Every book's balance, added up from the postings themselves."""
+    books: defaultdict[str, int] = defaultdict(int)
+    for posting in await stage.auditor.postings(ACCOUNT):
+        if _asset(posting) != asset:
+            continue
+        books[posting.debit] -= int(posting.amount.units)
+        books[posting.credit] += int(posting.amount.units)
+    return books
+
+
+def _asset(posting: Any) -> str:
+    kind = posting.amount.DESCRIPTOR.fields_by_name["asset"].enum_type
+    return str(kind.values_by_number[posting.amount.asset].name).removeprefix("ASSET_")
+
+
+def _on_chain(stage: Stage, asset: Asset) -> int:
+    """What the node has at the account's address."""
+    if asset is Asset.ETH:
+        return stage.net.anvil.balance_wei(stage.ethereum_address)
+    found = stage.net.bitcoind.call("scantxoutset", "start", [f"addr({stage.bitcoin_address})"])
+    return round(found["total_amount"] * 10**8)

@@ -1,0 +1,86 @@
+"""What a signer does between calls."""
+
+from signers.rules import watch
+from signers.rules.announce import announce
+from signers.rules.receipts import missing
+from signers.statements.amounts import Asset
+from signers.statements.refusals import Tag
+from tests.signers.marks import refused
+from tests.signers.stage import Stage
+
+
+async def test_receipts_are_gathered_from_the_peers(stage: Stage) -> None:
+    intent = stage.intent(Asset.BTC)
+    await announce(stage[0], stage.announcement(intent))
+    await announce(stage[1], stage.announcement(intent))
+    assert await watch.tick(stage[0])
+    history = stage[0].journal.views.intents[intent.digest]
+    assert missing(stage[0], history) == (stage[2].id,)
+    await announce(stage[2], stage.announcement(intent))
+    assert await watch.tick(stage[0])
+    assert not missing(stage[0], history)
+
+
+async def test_an_anchor_that_is_spent_for_good_is_written_down_once(stage: Stage) -> None:
+    intent = stage.intent(Asset.BTC)
+    await announce(stage[0], stage.announcement(intent))
+    stage.bitcoin.spend(stage.coins[0])
+    stage.bitcoin.mine(count=stage.world.policy.terms_of(Asset.BTC).finality_depth)
+    await watch.tick(stage[0])
+    assert not stage[0].journal.views.intents[intent.digest].live
+    sequence = stage[0].journal.sequence
+    await watch.tick(stage[0])
+    assert stage[0].journal.sequence == sequence
+
+
+async def test_time_is_remembered_now_and_then(stage: Stage) -> None:
+    await watch.tick(stage[0])
+    mark, sequence = stage[0].journal.views.high_water, stage[0].journal.sequence
+    assert mark == stage.clock[0]
+    stage.advance(watch.HIGH_WATER_SECONDS - 1)
+    await watch.tick(stage[0])
+    assert stage[0].journal.sequence == sequence
+    stage.advance(1)
+    await watch.tick(stage[0])
+    assert stage[0].journal.views.high_water == stage.clock[0]
+
+
+async def test_a_clock_that_is_wrong_is_not_remembered(stage: Stage) -> None:
+    await watch.tick(stage[0])
+    mark = stage[0].journal.views.high_water
+    stage.clock[0] = type(mark)(stage.clock[0] + 10 * 3600)
+    assert await watch.tick(stage[0])
+    assert stage[0].journal.views.high_water == mark
+
+
+async def test_a_silent_peer_keeps_everything_refused_and_nothing_is_written(stage: Stage) -> None:
+    stage[0].journal.close()
+    signer = stage.start(0)
+    stage.wires.down.add(stage[2].id)
+    sequence = signer.journal.sequence
+    assert not await watch.tick(signer)
+    with refused(Tag.JOURNAL_BEHIND):
+        await announce(signer, stage.announcement(stage.intent(Asset.BTC)))
+    assert signer.journal.sequence == sequence
+    stage.wires.down.clear()
+    assert await watch.tick(signer)
+    await announce(signer, stage.announcement(stage.intent(Asset.BTC)))
+
+
+async def test_a_rolled_back_journal_is_noticed_by_the_peers(stage: Stage) -> None:
+    stage[0].journal.close()
+    saved = stage.path(0).read_bytes()
+    started = stage.start(0)
+    assert await watch.tick(started)
+    intent = stage.intent(Asset.BTC)
+    for signer in stage.signers:
+        await announce(signer, stage.announcement(intent))
+    await watch.tick(stage[1])
+    stage[0].journal.close()
+    stage.path(0).write_bytes(saved)
+    stage.path(0).with_name(f"{stage.path(0).name}-wal").unlink(missing_ok=True)
+    signer = stage.start(0)
+    assert not await watch.tick(signer)
+    assert signer.reconciliation.behind
+    with refused(Tag.JOURNAL_BEHIND):
+        await announce(signer, stage.announcement(intent))

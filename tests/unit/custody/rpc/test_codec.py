@@ -1,0 +1,147 @@
+"""Every state, cause, role and asset of the domain has its value in the protos, and the other way round."""
+
+import os
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, get_args
+
+import pytest
+from bailee.custody.v1 import account_pb2, amount_pb2, cause_pb2, deposit_pb2, destination_pb2, lien_pb2
+from bailee.custody.v1.withdrawal_pb2 import Withdrawal
+from embit import networks
+from embit.descriptor.checksum import add_checksum
+from embit.script import Script
+
+from custody.domain.account import AccountState
+from custody.domain.deposit import DepositState
+from custody.domain.destination import DestinationState
+from custody.domain.errors import CustodyError
+from custody.domain.ledger import CauseKind
+from custody.domain.lien import LienState
+from custody.domain.outflow import Capacity
+from custody.domain.withdrawal import WithdrawalState
+from custody.rpc.codec import accounts, addresses, ledger, names, values, withdrawals
+from signers.statements.account import EthereumCustody
+from signers.statements.amounts import Asset
+from signers.statements.identifiers import EthereumAddress, ScriptPubKey
+from signers.statements.network import Network
+from signers.statements.receipt import Act
+
+ONLY_ON_THE_WIRE: dict[str, set[str]] = {
+    "State": {"STATE_HALTED"},
+    "Cause": {"CAUSE_PRICE", "CAUSE_REPORT"},
+    "EthereumKeyCustody": {"ETHEREUM_KEY_CUSTODY_THRESHOLD"},
+}
+"""What no value of the domain stands behind: halted is a set of reasons; the stream has causes of its own."""
+
+
+@pytest.mark.parametrize(
+    ("table", "domain", "wire"),
+    [
+        (accounts.STATES, AccountState, account_pb2.Account.State),
+        (accounts.DESTINATION_STATES, DestinationState, destination_pb2.Destination.State),
+        (ledger.DEPOSIT_STATES, DepositState, deposit_pb2.Deposit.State),
+        (ledger.LIEN_STATES, LienState, lien_pb2.Lien.State),
+        (ledger.CAUSES, CauseKind, cause_pb2.Cause),
+        (withdrawals.STATES, WithdrawalState, Withdrawal.State),
+        (withdrawals.ROLES, Capacity, Withdrawal.Role),
+        (withdrawals.ACTS, Act, Withdrawal.Receipt.Act),
+        (values.ASSETS, Asset, amount_pb2.Asset),
+        (values.NETWORKS, Network, amount_pb2.Network),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_both_sides_name_the_same(table: Mapping[Any, int], domain: type[Enum], wire: Any) -> None:
+    assert set(table) == set(domain)
+    numbers = list(table.values())
+    assert len(set(numbers)) == len(numbers)
+    extra = ONLY_ON_THE_WIRE.get(wire.DESCRIPTOR.name, set()) if 0 not in numbers else set()
+    named = {wire.Name(number) for number in numbers}
+    unspecified = wire.Name(0)
+    assert set(wire.keys()) - named - {unspecified} <= extra
+    for value, number in table.items():
+        assert wire.Name(number).endswith(value.name)
+
+
+def test_ethereum_custody() -> None:
+    assert set(accounts.ETHEREUM_CUSTODY) == set(get_args(EthereumCustody))
+
+
+SCRIPTS = {
+    "p2wpkh": b"\x00\x14" + b"\x11" * 20,
+    "p2wsh": b"\x00\x20" + b"\x22" * 32,
+    "p2tr": b"\x51\x20" + b"\x33" * 32,
+    "p2pkh": b"\x76\xa9\x14" + b"\x44" * 20 + b"\x88\xac",
+    "p2sh": b"\xa9\x14" + b"\x55" * 20 + b"\x87",
+}
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+@pytest.mark.parametrize(
+    ("network", "theirs"),
+    [(Network.MAINNET, "main"), (Network.TESTNET, "test"), (Network.REGTEST, "regtest")],
+)
+def test_addresses_agree_with_another_library(kind: str, network: Network, theirs: str) -> None:
+    raw = SCRIPTS[kind]
+    assert addresses.bitcoin(ScriptPubKey(raw.hex()), network) == Script(raw).address(
+        networks.NETWORKS[theirs]
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "address"),
+    [  # BIP-350, test vectors for v0-v16 native segregated witness addresses
+        (
+            "0014751e76e8199196d454941c45d1b3a323f1433bd6",
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+        ),
+        (
+            "5128751e76e8199196d454941c45d1b3a323f1433bd6751e76e8199196d454941c45d1b3a323f1433bd6",
+            "bc1pw508d6qejxtdg4y5r3zarvary0c5xw7kw508d6qejxtdg4y5r3zarvary0c5xw7kt5nd6y",
+        ),
+        ("6002751e", "bc1sw50qgdz25j"),
+        ("5210751e76e8199196d454941c45d1b3a323", "bc1zw508d6qejxtdg4y5r3zarvaryvaxxpcs"),
+    ],
+)
+def test_the_vectors_of_bip_350(script: str, address: str) -> None:
+    assert addresses.bitcoin(ScriptPubKey(script), Network.MAINNET) == address
+
+
+@pytest.mark.parametrize("script", ["6a", "00", "0013" + "11" * 19, "0014" + "11" * 21, "5101aa", "00" * 83])
+def test_a_script_without_an_address(script: str) -> None:
+    assert addresses.bitcoin(ScriptPubKey(script), Network.MAINNET) == ""
+
+
+def test_the_descriptor_checksum_agrees_with_another_library() -> None:
+    for _ in range(20):
+        text = "wsh(sortedmulti(2," + ",".join("02" + os.urandom(32).hex() for _ in range(3)) + "))"
+        assert addresses.with_checksum(text) == add_checksum(text)
+
+
+def test_the_checksum_of_eip_55() -> None:
+    for text in (
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+        "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+        "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+    ):
+        assert addresses.ethereum(EthereumAddress(text[2:].lower())) == text
+
+
+@pytest.mark.parametrize(
+    "parse",
+    [
+        names.parse_account,
+        names.parse_destination,
+        names.parse_lien,
+        names.parse_withdrawal,
+        names.parse_policy,
+    ],
+    ids=lambda parse: parse.__name__,
+)
+@pytest.mark.parametrize("name", ["", "accounts", "customers/a", "accounts/abc/unknowns/def"])
+def test_a_name_is_refused_even_where_a_pattern_was_forgotten(parse: Any, name: str) -> None:
+    if parse is names.parse_account and name.count("/") > 1:
+        return  # the account of whatever is below it
+    with pytest.raises((CustodyError, ValueError)):
+        parse(name, field="name")

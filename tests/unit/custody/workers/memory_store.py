@@ -1,0 +1,95 @@
+"""The store of worker tests: the same use cases, the same SQL, no threads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from custody.adapters.sqlite.unit_of_work import SqliteUnitOfWork
+from custody.application.ports.store import (
+    Committed,
+    Notice,
+    Position,
+    Projection,
+    Snapshot,
+    Subscription,
+    UnitOfWork,
+)
+from custody.domain.account import PledgeAccount
+from custody.domain.collateral import PriceSet
+from signers.statements.identifiers import (
+    AccountId,
+)
+from tests.unit.custody.scenario import Custody
+
+T = TypeVar("T")
+
+
+class MemoryStore:
+    """`Store` over the scenario's connection: the same use cases, the same SQL, no threads."""
+
+    def __init__(self, custody: Custody) -> None:
+        self.custody = custody
+        self.commits = 0
+
+    async def execute(
+        self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False
+    ) -> Committed[T]:
+        value = self.custody.run(command)
+        self.commits += 1
+        return Committed(value, {}, Position(str(self.commits)))
+
+    async def read(self, query: Callable[[Snapshot], T]) -> T:
+        return query(SqliteUnitOfWork(self.custody.connection, self.custody.policy))
+
+    @property
+    def projection(self) -> Projection:
+        return _Position(Position(str(self.commits)))
+
+    async def stopped(self) -> None:
+        await asyncio.Event().wait()
+
+    def subscribe(self, *, bound: int = 4096) -> AbstractAsyncContextManager[Subscription]:
+        return _nothing()
+
+    async def wait_for(self, account: AccountId, sequence: int) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[Subscription]:
+    yield _Silence()
+
+
+class _Silence:
+    def __aiter__(self) -> AsyncIterator[Notice]:
+        return self._none()
+
+    async def _none(self) -> AsyncIterator[Notice]:
+        notices: tuple[Notice, ...] = ()
+        for notice in notices:
+            yield notice
+
+
+@dataclass(frozen=True)
+class _Position:
+    position: Position
+
+    def account(self, account: AccountId) -> PledgeAccount | None:
+        return None
+
+    def accounts(self) -> Sequence[PledgeAccount]:
+        return ()
+
+    def report(self, account: AccountId) -> Any:
+        return None
+
+    def prices(self) -> PriceSet:
+        return PriceSet()
+
+    def policy(self) -> Any:
+        return None

@@ -1,0 +1,254 @@
+"""Both watchers: deposits seen, credited, taken back; spends of ours and of nobody's; chains that change."""
+
+import pytest
+
+from custody.application.ports.chains import BlockHeader, NodesDisagree
+from custody.domain.account import Halt
+from custody.domain.deposit import Deposit, DepositState, Outpoint
+from signers.statements.amounts import Asset
+from tests.factories import BTC, ETH
+from tests.unit.custody.adapters.blocks import transaction
+from tests.unit.custody.workers.stage import CONFIRMATIONS, Stage
+
+
+@pytest.fixture
+async def stage() -> Stage:
+    made = Stage()
+    await made.watch()
+    return made
+
+
+def script(stage: Stage) -> bytes:
+    return stage.world.account.bitcoin.script_pubkey.raw
+
+
+def deposits(stage: Stage) -> list[Deposit]:
+    account = stage.custody.account_id
+    return list(stage.custody.ask(lambda uow: uow.deposits(account, after=None, limit=100)))
+
+
+async def test_a_bitcoin_deposit_is_pending_then_credited(stage: Stage) -> None:
+    outpoint = stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine()
+    await stage.watch()
+    (deposit,) = deposits(stage)
+    assert (deposit.outpoint, deposit.state) == (outpoint, DepositState.PENDING)
+    assert stage.custody.balances(Asset.BTC).pending == BTC
+    stage.bitcoin.mine(CONFIRMATIONS - 1)
+    await stage.watch()
+    assert stage.custody.balances(Asset.BTC).available == BTC
+
+
+async def test_nothing_happens_twice_when_nothing_happened(stage: Stage) -> None:
+    stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine(3)
+    await stage.watch()
+    before = stage.custody.dump()
+    assert not await stage.bitcoin_watcher.tick()
+    assert not await stage.ethereum_watcher.tick()
+    stage.start()
+    await stage.watch()
+    assert stage.custody.dump() == before
+
+
+async def test_a_pending_deposit_that_a_reorganisation_drops_is_taken_back(stage: Stage) -> None:
+    stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine()
+    await stage.watch()
+    stage.bitcoin.reorg(1, drop=True)
+    await stage.watch()
+    (deposit,) = deposits(stage)
+    books = stage.custody.balances(Asset.BTC)
+    assert deposit.state is DepositState.REVERSED
+    assert (books.pending, books.available, books.external) == (0, 0, 0)
+    assert not stage.custody.account.halts
+
+
+async def test_a_deposit_that_moves_to_another_block_is_counted_once(stage: Stage) -> None:
+    stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine()
+    await stage.watch()
+    stage.bitcoin.reorg(1)
+    stage.bitcoin.mine(CONFIRMATIONS)
+    await stage.watch()
+    assert stage.custody.balances(Asset.BTC).available == BTC
+    assert sorted(each.state for each in deposits(stage)) == [DepositState.CREDITED, DepositState.REVERSED]
+
+
+async def test_a_credited_deposit_that_is_gone_is_taken_from_what_is_available(stage: Stage) -> None:
+    stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine(CONFIRMATIONS)
+    await stage.watch()
+    stage.bitcoin.reorg(CONFIRMATIONS, drop=True)
+    await stage.watch()
+    assert stage.custody.balances(Asset.BTC).available == 0
+
+
+async def test_a_reorganisation_while_a_new_process_starts_is_found(stage: Stage) -> None:
+    stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine(CONFIRMATIONS)
+    await stage.watch()
+    stage.bitcoin.reorg(CONFIRMATIONS, drop=True)
+    stage.start()
+    await stage.watch()
+    assert stage.custody.balances(Asset.BTC).available == 0
+
+
+async def test_a_coin_spent_by_nobody_we_know_halts_the_account(stage: Stage) -> None:
+    outpoint = stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine(CONFIRMATIONS)
+    await stage.watch()
+    stage.bitcoin.put(transaction(spends=[outpoint], outputs=[(b"\x6a", BTC)]))
+    stage.bitcoin.mine()
+    await stage.watch()
+    assert Halt.UNKNOWN_SPEND in stage.custody.account.halts
+
+
+async def test_a_coin_spent_in_the_block_after_it_arrived_is_seen_in_one_delta(stage: Stage) -> None:
+    outpoint = stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine()
+    stage.bitcoin.put(transaction(spends=[outpoint], outputs=[(b"\x6a", BTC)]))
+    stage.bitcoin.mine()
+    await stage.watch()
+    assert Halt.UNKNOWN_SPEND in stage.custody.account.halts
+
+
+async def test_a_coin_spent_again_on_another_branch_is_seen_again(stage: Stage) -> None:
+    """The coin was spent in a block that lost: the winning branch's spend of it must not be missed."""
+    outpoint = stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine(CONFIRMATIONS)
+    await stage.watch()
+    stage.bitcoin.put(transaction(spends=[outpoint], outputs=[(b"\x6a", BTC)]))
+    stage.bitcoin.mine()
+    await stage.watch()
+    stage.bitcoin.reorg(1, drop=True)
+    again = stage.bitcoin.put(transaction(spends=[outpoint], outputs=[(b"\x6a\x01", BTC)]))
+    stage.bitcoin.mine()
+    stage.start()
+    await stage.watch()
+    coin = stage.custody.ask(lambda uow: uow.coin(outpoint))
+    assert coin is not None
+    assert coin.spent_by == again
+
+
+async def test_catching_up_takes_many_ticks_and_loses_nothing(stage: Stage) -> None:
+    for _ in range(5):
+        stage.bitcoin.pay(script(stage), BTC)
+        stage.bitcoin.mine(20)
+    ticks = 0
+    while await stage.bitcoin_watcher.tick():
+        ticks += 1
+    assert ticks >= 4
+    assert stage.custody.balances(Asset.BTC).available == 5 * BTC
+
+
+async def test_a_fork_below_the_recorded_window_is_a_dispute_and_changes_nothing(stage: Stage) -> None:
+    stage.bitcoin.pay(script(stage), BTC)
+    stage.bitcoin.mine(CONFIRMATIONS)
+    await stage.watch()
+    before = stage.custody.balances(Asset.BTC)
+    stage.bitcoin.chain.clear()
+    stage.bitcoin.mine(10)
+    with pytest.raises(NodesDisagree):
+        await stage.bitcoin_watcher.tick()
+    assert Asset.BTC in stage.health.disputed
+    assert stage.custody.balances(Asset.BTC) == before
+
+
+async def test_nodes_that_disagree_are_a_dispute_until_they_agree(stage: Stage) -> None:
+    class Divided:
+        async def tip(self) -> BlockHeader:
+            raise NodesDisagree(subject="the tip", answers=["a", "b"])
+
+    honest, stage.bitcoin_watcher._chain = stage.bitcoin_watcher._chain, Divided()  # type: ignore[assignment] # a stand-in
+    with pytest.raises(NodesDisagree):
+        await stage.bitcoin_watcher.tick()
+    assert stage.health.why(Asset.BTC) == "the tip: a / b"
+    stage.bitcoin_watcher._chain = honest
+    await stage.bitcoin_watcher.tick()
+    assert stage.health.why(Asset.BTC) is None
+
+
+# Ethereum.
+
+
+def final(stage: Stage) -> int:
+    return stage.ethereum.final_behind + 1
+
+
+async def test_ether_that_no_transaction_names_is_pending_then_credited(stage: Stage) -> None:
+    address = stage.world.account.ethereum.address
+    stage.ethereum.pay(address, ETH)
+    stage.ethereum.mine()
+    await stage.watch()
+    assert stage.custody.balances(Asset.ETH).pending == ETH
+    stage.ethereum.mine(final(stage))
+    await stage.watch()
+    books = stage.custody.balances(Asset.ETH)
+    assert (books.pending, books.available) == (0, ETH)
+
+
+async def test_ether_seen_only_when_it_is_already_final_is_credited_once(stage: Stage) -> None:
+    stage.ethereum.pay(stage.world.account.ethereum.address, ETH)
+    stage.ethereum.mine(20)
+    await stage.watch()
+    books = stage.custody.balances(Asset.ETH)
+    assert (books.pending, books.available) == (0, ETH)
+
+
+async def test_a_pending_deposit_of_ether_that_is_reorganised_away_is_taken_back(stage: Stage) -> None:
+    stage.ethereum.pay(stage.world.account.ethereum.address, ETH)
+    stage.ethereum.mine()
+    await stage.watch()
+    stage.ethereum.reorg(1)
+    await stage.watch()
+    stage.ethereum.mine(final(stage))
+    await stage.watch()
+    books = stage.custody.balances(Asset.ETH)
+    assert (books.pending, books.available) == (0, 0)
+    assert not stage.custody.account.halts
+
+
+async def test_a_reorganisation_below_finality_halts(stage: Stage) -> None:
+    stage.ethereum.pay(stage.world.account.ethereum.address, ETH)
+    stage.ethereum.mine(final(stage) + 1)
+    await stage.watch()
+    stage.ethereum.reorg(final(stage) + 1)
+    await stage.watch()
+    assert Halt.FINALITY_REORG in stage.custody.account.halts
+
+
+async def test_ether_that_left_in_no_transaction_of_ours_halts_at_once(stage: Stage) -> None:
+    address = stage.world.account.ethereum.address
+    stage.ethereum.pay(address, ETH)
+    stage.ethereum.mine(final(stage) + 1)
+    await stage.watch()
+    stage.ethereum.pay(address, -ETH // 2)
+    stage.ethereum.mine()
+    await stage.watch()
+    assert Halt.UNKNOWN_SPEND in stage.custody.account.halts
+
+
+async def test_a_pause_longer_than_nodes_keep_states_starts_from_the_last_final_one(stage: Stage) -> None:
+    address = stage.world.account.ethereum.address
+    stage.ethereum.pay(address, ETH)
+    stage.ethereum.mine(final(stage) + 1)
+    await stage.watch()
+    stage.ethereum.pay(address, ETH)
+    stage.ethereum.mine(40)
+    stage.ethereum.pruned_below = len(stage.ethereum.blocks) - 10
+    stage.start()
+    await stage.watch()
+    books = stage.custody.balances(Asset.ETH)
+    assert (books.pending, books.available) == (0, 2 * ETH)
+    assert not stage.custody.account.halts
+
+
+async def test_an_outpoint_of_nobody_is_ignored(stage: Stage) -> None:
+    foreign = Outpoint(stage.bitcoin.put(transaction(outputs=[(b"\x6a", 1)], nonce=99)), 0)
+    stage.bitcoin.mine()
+    stage.bitcoin.put(transaction(spends=[foreign], outputs=[(b"\x6a", 1)]))
+    stage.bitcoin.mine()
+    await stage.watch()
+    assert not stage.custody.account.halts
+    assert deposits(stage) == []

@@ -1,0 +1,265 @@
+"""The driver from request to settlement, and killed at every moment on the way."""
+
+import pytest
+
+from custody.application import accounts
+from custody.application.ports.chains import FeeRate
+from custody.domain.account import Halt
+from custody.domain.withdrawal import WithdrawalState
+from custody.workers import withdrawal_driver
+from signers.statements.allowlist import BitcoinDestination, EthereumDestination
+from signers.statements.amounts import Asset
+from signers.statements.refusals import Tag
+from tests.factories import BTC, ETH
+from tests.unit.custody.workers.stage import Kill, Killed, Stage
+
+MOMENTS_MAX = 400
+
+
+async def journey(stage: Stage, asset: Asset) -> None:
+    """Everything between a request and its settlement; each part may have happened already."""
+    await stage.watch()
+    await stage.drive()
+    if stage.state(asset) is WithdrawalState.AWAITING_SIGNATURES:
+        stage.custody.publish_prices()
+        stage.custody.agree(stage.present(asset))
+    await stage.drive()
+    stage.pass_time(700)
+    await stage.drive()
+    await stage.settle(asset)
+
+
+async def funded(asset: Asset) -> Stage:
+    stage = Stage()
+    await stage.fund()
+    stage.request(asset)
+    return stage
+
+
+def paid_out(stage: Stage, asset: Asset) -> list[int]:
+    """What arrived at the destination, payout by payout."""
+    destination = stage.world.destination(asset)
+    if isinstance(destination, BitcoinDestination):
+        return stage.bitcoin.paid_to(destination.script_pubkey.raw)
+    assert isinstance(destination, EthereumDestination)
+    balance = stage.ethereum.balance(destination.address)
+    return [balance] if balance else []
+
+
+def stands_at_the_account(stage: Stage, asset: Asset) -> int:
+    """By the chain."""
+    if asset is Asset.ETH:
+        return stage.ethereum.balance(stage.world.account.ethereum.address)
+    return sum(
+        coin.amount.units for coin in stage.custody.ask(lambda uow: uow.coins(stage.custody.account_id))
+    )
+
+
+def assert_paid_once(stage: Stage, asset: Asset) -> None:
+    half, whole = (BTC // 2, BTC) if asset is Asset.BTC else (ETH // 2, 2 * ETH)
+    withdrawal, books = stage.present(asset), stage.custody.balances(asset)
+    assert withdrawal.state is WithdrawalState.SETTLED
+    assert paid_out(stage, asset) == [half]
+    assert books.withdrawing == books.pending == books.reorg_shortfall == 0
+    assert books.network_fees > 0
+    assert books.available == whole - half - books.network_fees == stands_at_the_account(stage, asset)
+    assert not stage.custody.account.halts
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_a_withdrawal_is_planned_announced_signed_sent_and_settled(asset: Asset) -> None:
+    stage = await funded(asset)
+    await journey(stage, asset)
+    assert_paid_once(stage, asset)
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_killed_before_and_after_every_call_it_pays_exactly_once(asset: Asset) -> None:
+    """A new process over the same store goes on, whatever the old one had and had not heard back."""
+    for moment in range(MOMENTS_MAX):
+        stage = await funded(asset)
+        kill = Kill(at=moment)
+        stage.start(kill)
+        try:
+            await journey(stage, asset)
+        except Killed:
+            stage.start()
+            await journey(stage, asset)
+        assert_paid_once(stage, asset)
+        assert sum(len(signer.signed) for signer in stage.signers.each.values()) <= 3
+        assert {len(signer.announced) for signer in stage.signers.each.values()} == {1}
+        if kill.passed <= moment:
+            assert moment > 60, "the journey has more calls than that"
+            return
+    pytest.fail(f"more than {MOMENTS_MAX} moments")
+
+
+@pytest.mark.parametrize("first", [5, 23, 40, 57])
+async def test_killed_again_and_again_it_pays_exactly_once(first: int) -> None:
+    stage = await funded(Asset.BTC)
+    for _ in range(60):
+        stage.start(Kill(at=first))
+        try:
+            await journey(stage, Asset.BTC)
+        except Killed:
+            first += 1
+            continue
+        break
+    stage.start()
+    await journey(stage, Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def test_the_attempt_is_on_record_before_any_signer_is_asked() -> None:
+    stage = await funded(Asset.BTC)
+    seen = []
+    ask = stage.signers.sign_bitcoin
+
+    async def watched(*arguments: object, **named: object) -> object:
+        seen.append(stage.present(Asset.BTC).attempts)
+        return await ask(*arguments, **named)  # type: ignore[arg-type] # handed through
+
+    stage.signers.sign_bitcoin = watched  # type: ignore[assignment, method-assign] # a spy
+    await journey(stage, Asset.BTC)
+    assert seen
+    assert all(len(attempts) == 1 for attempts in seen)
+
+
+async def test_two_signers_are_enough_for_bitcoin() -> None:
+    stage = await funded(Asset.BTC)
+    await stage.watch()
+    await stage.drive()
+    stage.custody.agree(stage.present(Asset.BTC))
+    await stage.drive()
+    first = stage.world.signers[0].signer
+    stage.signers.each[first].refuses = Tag.STALE_TIP
+    await journey(stage, Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+    assert not stage.signers.each[first].signed
+
+
+async def test_a_signer_that_signs_rubbish_does_not_stop_the_other_two() -> None:
+    stage = await funded(Asset.BTC)
+    stage.signers.each[stage.world.signers[0].signer].corrupts = True
+    await journey(stage, Asset.BTC)
+    for _ in range(4):
+        stage.pass_time(300)
+        await stage.drive()
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def test_two_signers_that_sign_rubbish_send_nothing() -> None:
+    stage = await funded(Asset.BTC)
+    for party in stage.world.signers[:2]:
+        stage.signers.each[party.signer].corrupts = True
+    await journey(stage, Asset.BTC)
+    for _ in range(6):
+        stage.pass_time(300)
+        await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.SIGNING
+    assert not stage.bitcoin.sent
+
+
+async def test_a_signed_refusal_is_written_down_and_asked_again_later() -> None:
+    stage = await funded(Asset.BTC)
+    await stage.watch()
+    await stage.drive()
+    stage.custody.agree(stage.present(Asset.BTC))
+    refusing = stage.world.signers[1].signer
+    stage.signers.refuse(refusing, Tag.ALLOWLIST_COOLING)
+    await stage.drive()
+    withdrawal = stage.present(Asset.BTC)
+    assert withdrawal.state is WithdrawalState.ANNOUNCING
+    assert [(each.signer, each.tags) for each in withdrawal.refusals] == [
+        (refusing, (Tag.ALLOWLIST_COOLING,))
+    ]
+    assert len(withdrawal.announcements) == 2
+    stage.signers.each[refusing].refuses = None
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.ANNOUNCING, "its pause is not over"
+    stage.pass_time(10)
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.TIMELOCKED
+
+
+async def test_nothing_is_attempted_before_the_timelock_ends() -> None:
+    stage = await funded(Asset.BTC)
+    await stage.watch()
+    await stage.drive()
+    stage.custody.agree(stage.present(Asset.BTC))
+    await stage.drive()
+    stage.pass_time(599)
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.TIMELOCKED
+    stage.pass_time(1)
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.BROADCAST
+
+
+async def test_nothing_moves_while_the_nodes_disagree() -> None:
+    stage = await funded(Asset.BTC)
+    stage.health.disagree(Asset.BTC, "two tips")
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.REQUESTED
+
+
+async def test_nothing_moves_before_the_watcher_has_looked() -> None:
+    stage = await funded(Asset.BTC)
+    stage.start()
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.REQUESTED
+
+
+async def test_nothing_leaves_a_halted_account() -> None:
+    stage = await funded(Asset.BTC)
+    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
+    stage.custody.do(accounts.halt, halt)
+    await stage.watch()
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.REQUESTED
+
+
+async def test_a_payout_that_a_reorganisation_removed_is_sent_again_and_paid_once() -> None:
+    stage = await funded(Asset.BTC)
+    await journey(stage, Asset.BTC)
+    stage.bitcoin.reorg(6, drop=True)
+    await stage.watch()
+    assert stage.state(Asset.BTC) is WithdrawalState.BROADCAST
+    assert paid_out(stage, Asset.BTC) == []
+    stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)
+    await stage.drive()
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def test_what_waits_for_long_is_attempted_again_at_a_higher_fee_and_paid_once() -> None:
+    stage = await funded(Asset.BTC)
+    await stage.watch()
+    await stage.drive()
+    stage.custody.agree(stage.present(Asset.BTC))
+    await stage.drive()
+    stage.pass_time(700)
+    await stage.drive()
+    stage.bitcoin.rate = FeeRate(40_000)
+    stage.bitcoin.mempool.clear()
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    withdrawal = stage.present(Asset.BTC)
+    assert [attempt.number for attempt in withdrawal.attempts] == [1, 2]
+    assert withdrawal.attempts[1].fee.units > withdrawal.attempts[0].fee.units
+    assert sum(attempt.fee.units for attempt in withdrawal.attempts) <= withdrawal.fee_cap.units
+    anchor = withdrawal.coins[0]
+    assert all(anchor in attempt.inputs for attempt in withdrawal.attempts), "they can never both confirm"
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def test_an_ethereum_payout_that_fails_costs_its_fee_and_pays_nothing() -> None:
+    stage = await funded(Asset.ETH)
+    stage.ethereum.failing = True
+    await journey(stage, Asset.ETH)
+    books = stage.custody.balances(Asset.ETH)
+    assert stage.state(Asset.ETH) is WithdrawalState.SETTLED
+    assert paid_out(stage, Asset.ETH) == []
+    assert books.available == 2 * ETH - books.network_fees == stands_at_the_account(stage, Asset.ETH)
