@@ -1,0 +1,148 @@
+"""`bailee destination`: where an account's coins may go."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from custody.cli.addresses import destination_raw, destination_text, parse_destination
+from custody.cli.arguments import AccountArgument, AddressArgument, DestinationArgument, DigestOption
+from custody.cli.context import Context, command
+from custody.cli.faults import UsageError
+from custody.cli.resources import last_id, state_of
+from custody.cli.statement_view import entry_summary, statement_json
+from custody.client import as_json
+from signers.statements.allowlist import BitcoinDestination, ownership_message
+from signers.statements.identifiers import AccountId, DestinationId, Proof
+
+app = typer.Typer(no_args_is_help=True, help="The allowlist: where coins may go.")
+
+_PROOF_BYTES_MAX = 8192
+
+
+@command(app, "prove-message")
+async def prove_message(
+    context: Context, account: AccountArgument, destination: DestinationArgument, address: AddressArgument
+) -> None:
+    """Print the exact message that the address's owner signs (BIP-322 or EIP-191). Offline."""
+    where = parse_destination(address, context.network)
+    message = ownership_message(
+        network=context.network,
+        account=AccountId(account),
+        destination_id=DestinationId(destination),
+        destination=where,
+    )
+    scheme = "BIP-322" if isinstance(where, BitcoinDestination) else "EIP-191"
+    if context.output.as_json:
+        context.output.result({"message": message, "scheme": scheme, "raw": destination_raw(where)})
+    else:
+        context.output.text(message)
+
+
+@command(app, "propose")
+async def propose(
+    context: Context,
+    account: AccountArgument,
+    destination: DestinationArgument,
+    address: AddressArgument,
+    *,
+    proof: Annotated[
+        str | None, typer.Option("--proof", help="The owner's signature over the message.")
+    ] = None,
+    proof_file: Annotated[
+        Path | None, typer.Option("--proof-file", help="A file with that signature.")
+    ] = None,
+) -> None:
+    """Sign an allowlist entry and hand it in (pledgor)."""
+    where = parse_destination(address, context.network)
+    signature = _proof(proof, proof_file)
+    async with context.connect() as link:
+        resource = await link.pledgor().propose_destination(account, destination, where, proof=signature)
+    _print(context, as_json(resource))
+
+
+@command(app, "approve")
+async def approve(
+    context: Context, account: AccountArgument, destination: DestinationArgument, digest: DigestOption = None
+) -> None:
+    """Approve an allowlist entry (approver), decoded on this machine."""
+    async with context.connect() as link:
+        approver = link.approver()
+        entry, _ = await approver.allowlist_entry(account, destination)
+        context.confirm(entry_summary(entry), entry.digest, pinned=digest, verb="Approve")
+        resource = await approver.approve_destination(account, destination, entry_digest=entry.digest)
+    _print(context, as_json(resource))
+
+
+@command(app, "show")
+async def show(context: Context, account: AccountArgument, destination: DestinationArgument) -> None:
+    """Show one destination: what the pledgor signed, and who has approved."""
+    async with context.connect() as link:
+        reader = link.reader()
+        entry, _ = await reader.allowlist_entry(account, destination)
+        resource = as_json(await reader.destination(account, destination))
+    if context.output.as_json:
+        context.output.result({"destination": resource, "entry": statement_json(entry)})
+        return
+    context.output.pairs(
+        {
+            **entry_summary(entry),
+            "digest": entry.digest,
+            "state": state_of(resource),
+            "approved by": ", ".join(resource["approving_entities"]) or "nobody",
+            "missing approvals": resource["missing_approvals"],
+        }
+    )
+
+
+@command(app, "list")
+async def list_destinations(context: Context, account: AccountArgument) -> None:
+    """List an account's destinations, each as its pledgor signed it."""
+    async with context.connect() as link:
+        reader = link.reader()
+        statement = await reader.verified_account(account)
+        rows = []
+        for resource in await reader.destinations(account):
+            name = last_id(resource.name)
+            entry, _ = link.trust.verify_entry(resource.envelope, statement, destination_id=name)
+            rows.append((entry, as_json(resource)))
+    if context.output.as_json:
+        context.output.result({"destinations": [resource for _, resource in rows]})
+        return
+    context.output.table(
+        ("destination", "asset", "to", "state", "approved by"),
+        [
+            (
+                entry.destination_id,
+                entry.destination.asset,
+                destination_text(entry.destination, entry.network),
+                state_of(resource),
+                ", ".join(resource["approving_entities"]),
+            )
+            for entry, resource in rows
+        ],
+    )
+
+
+def _proof(text: str | None, file: Path | None) -> Proof:
+    if (text is None) is (file is None):
+        raise UsageError("give the owner's signature by --proof or by --proof-file")
+    if file is not None:
+        with file.open(encoding="ascii") as opened:
+            text = opened.read(_PROOF_BYTES_MAX)
+    return Proof((text or "").strip().removeprefix("0x"))
+
+
+def _print(context: Context, resource: dict[str, Any]) -> None:
+    if context.output.as_json:
+        context.output.result(resource)
+        return
+    context.output.pairs(
+        {
+            "destination": resource["name"],
+            "state": state_of(resource),
+            "digest": resource["statement_digest"],
+            "approved by": ", ".join(resource["approving_entities"]) or "nobody",
+            "missing approvals": resource["missing_approvals"],
+        }
+    )

@@ -1,0 +1,106 @@
+"""`bailee lien`: what the secured party holds."""
+
+from typing import Annotated, Any
+
+import typer
+
+from custody.cli.arguments import AccountArgument, AmountArgument, LienArgument
+from custody.cli.context import Context, command
+from custody.cli.quantities import parse_amount
+from custody.cli.resources import amount_of_resource, last_id, state_of
+from custody.client import as_json
+from custody.client.margin_engine import RESERVATION_SECONDS
+
+app = typer.Typer(no_args_is_help=True, help="Liens: what the secured party holds.")
+
+
+@command(app, "reserve")
+async def reserve(
+    context: Context,
+    account: AccountArgument,
+    lien: LienArgument,
+    amount: AmountArgument,
+    seconds: Annotated[
+        int, typer.Option("--seconds", min=1, max=86_400, help="When it lapses by itself.")
+    ] = RESERVATION_SECONDS,
+) -> None:
+    """Hold free units for a while (secured party)."""
+    units = parse_amount(amount)
+    async with context.connect() as link:
+        resource = await link.margin_engine().reserve(account, lien, units, seconds=seconds)
+    _print(context, as_json(resource))
+
+
+@command(app, "post")
+async def post(
+    context: Context, account: AccountArgument, lien: LienArgument, amount: AmountArgument
+) -> None:
+    """Make a reservation stand, wholly or in part; the rest of it is freed (secured party)."""
+    units = parse_amount(amount)
+    async with context.connect() as link:
+        resource = await link.margin_engine().post(account, lien, units)
+    _print(context, as_json(resource))
+
+
+@command(app, "void")
+async def void(
+    context: Context,
+    account: AccountArgument,
+    lien: LienArgument,
+    amount: Annotated[
+        str | None,
+        typer.Argument(metavar="AMOUNT", help="What it still holds; by its latest statement if absent."),
+    ] = None,
+) -> None:
+    """Give a lien back, whole (secured party)."""
+    units = None if amount is None else parse_amount(amount)
+    async with context.connect() as link:
+        resource = await link.margin_engine().void(account, lien, units)
+    _print(context, as_json(resource))
+
+
+@command(app, "show")
+async def show(context: Context, account: AccountArgument, lien: LienArgument) -> None:
+    """Show one lien."""
+    async with context.connect() as link:
+        resource = await link.reader().lien(account, lien)
+    _print(context, as_json(resource))
+
+
+@command(app, "list")
+async def list_liens(context: Context, account: AccountArgument) -> None:
+    """List an account's liens."""
+    async with context.connect() as link:
+        liens = [as_json(resource) for resource in await link.reader().liens(account)]
+    if context.output.as_json:
+        context.output.result({"liens": liens})
+        return
+    context.output.table(
+        ("lien", "amount", "state", "encumbrance", "digest"),
+        [
+            (
+                last_id(lien["name"]),
+                amount_of_resource(lien.get("amount")),
+                state_of(lien),
+                lien["encumbrance_sequence"],
+                lien["statement_digest"],
+            )
+            for lien in liens
+        ],
+    )
+
+
+def _print(context: Context, lien: dict[str, Any]) -> None:
+    if context.output.as_json:
+        context.output.result(lien)
+        return
+    context.output.pairs(
+        {
+            "lien": lien["name"],
+            "amount": amount_of_resource(lien.get("amount")),
+            "state": state_of(lien),
+            "encumbrance": lien["encumbrance_sequence"],
+            "digest": lien["statement_digest"],
+            "account sequence": lien["account_sequence"],
+        }
+    )

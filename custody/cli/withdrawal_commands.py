@@ -1,0 +1,210 @@
+"""`bailee withdrawal`: outflows. What is signed is decoded on this machine and pinned by its digest."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from custody.cli.arguments import AccountArgument, DigestOption, WithdrawalArgument
+from custody.cli.context import Context, command
+from custody.cli.faults import UsageError
+from custody.cli.quantities import parse_amount
+from custody.cli.resources import Resource, amount_of_resource, last_id, state_of
+from custody.cli.statement_view import intent_summary, statement_json, when
+from custody.client import as_json
+from signers.statements.intent import Intent
+from signers.statements.policy import Policy
+from signers.statements.receipt import Receipt
+
+app = typer.Typer(no_args_is_help=True, help="Withdrawals: coins that leave.")
+
+_PATIENCE_SECONDS: Final = 30.0
+
+DestinationOption = Annotated[
+    str | None, typer.Option("--destination", help="The destination's id, as it was asked.")
+]
+AmountOption = Annotated[str | None, typer.Option("--amount", help="What arrives, as it was asked: 0.5BTC.")]
+FeeCapOption = Annotated[str | None, typer.Option("--fee-cap", help="The most all attempts may cost.")]
+
+
+@command(app, "request")
+async def request(
+    context: Context,
+    account: AccountArgument,
+    withdrawal: WithdrawalArgument,
+    *,
+    destination: Annotated[str, typer.Option("--destination", help="A usable destination's id.")],
+    amount: Annotated[str, typer.Option("--amount", help="What arrives, with its unit: 0.5BTC.")],
+    fee_cap: Annotated[str, typer.Option("--fee-cap", help="The most all attempts may cost: 20000sat.")],
+) -> None:
+    """Ask for an outflow (pledgor); amount and fee cap are held from now on."""
+    asked, cap = parse_amount(amount), parse_amount(fee_cap)
+    async with context.connect() as link:
+        resource = await link.pledgor().request_withdrawal(
+            account, withdrawal, destination_id=destination, amount=asked, fee_cap=cap
+        )
+    _print(context, as_json(resource))
+
+
+@command(app, "sign")
+async def sign(
+    context: Context,
+    account: AccountArgument,
+    withdrawal: WithdrawalArgument,
+    *,
+    destination: DestinationOption = None,
+    amount: AmountOption = None,
+    fee_cap: FeeCapOption = None,
+    digest: DigestOption = None,
+) -> None:
+    """Sign the intent as its maker (pledgor): compared with what was asked, or with --digest, or by you."""
+    asked = (destination, amount, fee_cap)
+    if any(asked) and not all(asked):
+        raise UsageError("--destination, --amount and --fee-cap stand together")
+    async with context.connect() as link:
+        pledgor = link.pledgor()
+        if destination and amount and fee_cap:
+            resource = await pledgor.sign_withdrawal(
+                account,
+                withdrawal,
+                destination_id=destination,
+                amount=parse_amount(amount),
+                fee_cap=parse_amount(fee_cap),
+                patience_seconds=_PATIENCE_SECONDS,
+            )
+        else:
+            await pledgor.planned(account, withdrawal, patience_seconds=_PATIENCE_SECONDS)
+            intent = await pledgor.intent(account, withdrawal)
+            _confirm(context, intent, link.trust.policy, pinned=digest, verb="Sign")
+            resource = await pledgor.sign_intent(account, withdrawal, intent_digest=intent.digest)
+    _print(context, as_json(resource))
+
+
+@command(app, "release")
+async def release(
+    context: Context, account: AccountArgument, withdrawal: WithdrawalArgument, digest: DigestOption = None
+) -> None:
+    """Consent to the outflow (secured party), decoded on this machine."""
+    async with context.connect() as link:
+        engine = link.margin_engine()
+        intent = await engine.intent(account, withdrawal)
+        _confirm(context, intent, link.trust.policy, pinned=digest, verb="Release")
+        resource = await engine.release(account, withdrawal, intent_digest=intent.digest)
+    _print(context, as_json(resource))
+
+
+@command(app, "approve")
+async def approve(
+    context: Context, account: AccountArgument, withdrawal: WithdrawalArgument, digest: DigestOption = None
+) -> None:
+    """Approve the outflow (approver), decoded on this machine."""
+    async with context.connect() as link:
+        approver = link.approver()
+        intent = await approver.intent(account, withdrawal)
+        _confirm(context, intent, link.trust.policy, pinned=digest, verb="Approve")
+        resource = await approver.approve_withdrawal(account, withdrawal, intent_digest=intent.digest)
+    _print(context, as_json(resource))
+
+
+@command(app, "cancel")
+async def cancel(context: Context, account: AccountArgument, withdrawal: WithdrawalArgument) -> None:
+    """End a withdrawal that no signer has announced (pledgor or custodian)."""
+    async with context.connect() as link:
+        statement = await link.reader().verified_account(account)
+        custodian = statement.custodian.entity == context.profile.need("entity")
+        party = link.custodian() if custodian else link.pledgor()
+        resource = await party.cancel_withdrawal(account, withdrawal)
+    _print(context, as_json(resource))
+
+
+@command(app, "show")
+async def show(context: Context, account: AccountArgument, withdrawal: WithdrawalArgument) -> None:
+    """Show one withdrawal; its intent is decoded here, and who has yet to sign."""
+    async with context.connect() as link:
+        reader = link.reader()
+        resource = await reader.withdrawal(account, withdrawal)
+        intent = await reader.intent(account, withdrawal) if resource.intent else None
+    document = as_json(resource)
+    if context.output.as_json:
+        decoded = None if intent is None else statement_json(intent)
+        context.output.result({"withdrawal": document, "intent": decoded})
+        return
+    decoded = {} if intent is None else intent_summary(intent, link.trust.policy)
+    digest = "none yet" if intent is None else intent.digest
+    context.output.pairs({"withdrawal": document["name"], **decoded, "digest": digest, **_progress(document)})
+
+
+@command(app, "list")
+async def list_withdrawals(context: Context, account: AccountArgument) -> None:
+    """List an account's withdrawals."""
+    async with context.connect() as link:
+        withdrawals = [as_json(resource) for resource in await link.reader().withdrawals(account)]
+    if context.output.as_json:
+        context.output.result({"withdrawals": withdrawals})
+        return
+    context.output.table(
+        ("withdrawal", "amount", "destination", "state", "intent digest"),
+        [
+            (
+                last_id(each["name"]),
+                amount_of_resource(each.get("amount")),
+                last_id(each["destination"]),
+                state_of(each),
+                each["intent_digest"],
+            )
+            for each in withdrawals
+        ],
+    )
+
+
+def print_receipts(context: Context, receipts: list[Receipt]) -> None:
+    """The signers' own words, each verified by its signer's key."""
+    if context.output.as_json:
+        context.output.result({"receipts": [statement_json(receipt) for receipt in receipts]})
+        return
+    context.output.table(
+        ("signer", "act", "tags", "at", "journal", "transaction or inputs"),
+        [
+            (
+                receipt.signer,
+                receipt.act,
+                ", ".join(receipt.tags),
+                when(receipt.at),
+                receipt.journal_sequence,
+                receipt.transaction or f"{len(receipt.inputs)} statements",
+            )
+            for receipt in receipts
+        ],
+    )
+
+
+def _confirm(context: Context, intent: Intent, policy: Policy, *, pinned: str | None, verb: str) -> None:
+    context.confirm(intent_summary(intent, policy), intent.digest, pinned=pinned, verb=verb)
+
+
+def _progress(document: Resource) -> dict[str, object]:
+    missing = [each["description"] or each["role"] for each in document["missing_signatures"]]
+    attempts = [f"{each['transaction_id']} {state_of(each)}" for each in document["attempts"]]
+    refusals = [f"{each['signer']}: {each['tag']}" for each in document["refusals"]]
+    return {
+        "state": state_of(document),
+        "missing signatures": "; ".join(missing) or "none",
+        "transactions": ", ".join(attempts) or "none yet",
+        "refused by signers": ", ".join(refusals) or "nobody",
+        "sequence": document["account_sequence"],
+    }
+
+
+def _print(context: Context, document: dict[str, Any]) -> None:
+    if context.output.as_json:
+        context.output.result(document)
+        return
+    context.output.pairs(
+        {
+            "withdrawal": document["name"],
+            "amount": amount_of_resource(document.get("amount")),
+            "fee at most": amount_of_resource(document.get("fee_cap")),
+            "destination": last_id(document["destination"]),
+            "intent digest": document["intent_digest"] or "none yet",
+            **_progress(document),
+        }
+    )
