@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Final
 
-from bip322core import (  # type: ignore[import-untyped] # it ships no types
+from bip322core import (
     PREFIX_SIMPLE,
     BIP322Error,
     encode_simple,

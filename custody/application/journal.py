@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from custody.application.ports.store import UnitOfWork
 from custody.domain.account import Halt, PledgeAccount
@@ -18,6 +19,7 @@ def change(
     now: Seconds,
     movements: tuple[Movement, ...] = (),
     balances: Balances | None = None,
+    **changes: Any,
 ) -> PledgeAccount:
     """Write one change of an account.
 
@@ -26,15 +28,21 @@ def change(
 
     Args:
         uow: the unit of work under which `account` was read.
-        account: as it shall be from now on.
+        account: as it was read, or with what shall be otherwise from now on.
         cause: why.
         now: the time.
         movements: of one asset; none where nothing moves.
         balances: the books of that asset before, if they were just read.
+        changes: fields of the account that shall be otherwise, beside its sequence and update time.
+
+    Returns:
+        The account as written, one sequence further.
     """
     if any(Book.REORG_SHORTFALL in (movement.debit, movement.credit) for movement in movements):
         account = _with_shortfall(uow, account, movements)
-    return uow.append(account, Entry(cause, now, movements), balances=balances)
+    written = replace(account, sequence=account.sequence + 1, updated_at=now, **changes)
+    uow.append(written, Entry(cause, now, movements), balances=balances)
+    return written
 
 
 def _with_shortfall(uow: UnitOfWork, account: PledgeAccount, movements: Sequence[Movement]) -> PledgeAccount:

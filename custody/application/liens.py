@@ -4,6 +4,7 @@ A reservation takes free units at once, so two racing reservations can never hol
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from custody.application.access import account_of, existing_account, policy_in_force, require_party
 from custody.application.idempotency import once
@@ -343,10 +344,17 @@ def _write(
     chained: bool = True,
 ) -> None:
     """Write a lien with its postings. A lapse is nobody's statement and does not extend the chain."""
-    if chained:
-        account = replace(
-            account, encumbrance_sequence=lien.encumbrance_sequence, encumbrance_head=lien.digest
-        )
+    head: dict[str, Any] = {
+        "encumbrance_sequence": lien.encumbrance_sequence,
+        "encumbrance_head": lien.digest,
+    }
     uow.save_lien(lien)
-    cause = Cause(CauseKind.LIEN, lien.lien)
-    change(uow, account, cause, now=now, movements=movements, balances=balances)
+    change(
+        uow,
+        account,
+        Cause(CauseKind.LIEN, lien.lien),
+        now=now,
+        movements=movements,
+        balances=balances,
+        **(head if chained else {}),
+    )

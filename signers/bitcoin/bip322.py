@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from bip322core import (  # type: ignore[import-untyped] # it ships no types
+from bip322core import (
     PREFIX_FULL,
     PREFIX_SIMPLE,
     BIP322Error,

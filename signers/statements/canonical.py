@@ -17,8 +17,8 @@ _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTAL
 
 PAYLOAD_BYTES_MAX: Final = 64 * 1024
 NESTING_MAX: Final = 32
-"""The deepest any statement or envelope nests. Python's parser recurses, and a library that raises the recursion
-limit would turn deep nesting into a crash of the whole process."""
+"""The deepest any statement or envelope nests. Python's parser recurses, and a library that raises the
+recursion limit would turn deep nesting into a crash of the whole process."""
 
 INTEGER_MAX: Final = 2**53 - 1
 """The largest integer every JSON reader agrees on (RFC 8785, appendix on IEEE 754)."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bip322core import build_to_sign, build_to_spend, encode_simple  # type: ignore[import-untyped] # no types
+from bip322core import build_to_sign, build_to_spend, encode_simple
 from bitcoin.core import COutPoint, CTransaction, CTxIn, CTxOut, b2lx, lx
 from bitcoin.core.script import CScript
 from coincurve import PrivateKey

@@ -6,7 +6,6 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 
 from custody.adapters.sqlite import documents, rows
 from custody.adapters.sqlite.snapshot import SqliteSnapshot, position
@@ -24,7 +23,7 @@ from custody.domain.chain_view import WINDOW_BLOCKS, BlockRef
 from custody.domain.collateral import PublishedPrice
 from custody.domain.deposit import Coin, Deposit, FinalisedBalance
 from custody.domain.destination import AllowedDestination
-from custody.domain.ledger import Balances, Entry
+from custody.domain.ledger import Balances, Entry, LedgerViolation
 from custody.domain.lien import Lien
 from custody.domain.outflow import Withdrawal
 from signers.statements.amounts import Asset
@@ -78,31 +77,25 @@ class SqliteUnitOfWork(SqliteSnapshot):
             values,
         )
 
-    def append(
-        self, account: PledgeAccount, entry: Entry, *, balances: Balances | None = None
-    ) -> PledgeAccount:
-        execute, name, at = self._execute, str(account.account), entry.at
-        sequence = account.sequence + 1
+    def append(self, account: PledgeAccount, entry: Entry, *, balances: Balances | None = None) -> None:
+        execute, name, sequence = self._execute, str(account.account), account.sequence
         if entry.movements:
             self._post(account.account, sequence, entry, balances)
-        cursor = execute(
-            _ADD_CHANGE, (name, sequence, entry.cause.kind.value, str(entry.cause.reference), at)
-        )
-        written = replace(account, sequence=sequence, updated_at=at)
-        updated = execute(_PUT_ACCOUNT, (*rows.account_changes(written), name, account.sequence))
+        cause = entry.cause
+        cursor = execute(_ADD_CHANGE, (name, sequence, cause.kind.value, str(cause.reference), entry.at))
+        updated = execute(_PUT_ACCOUNT, (*rows.account_changes(account), name, sequence - 1))
         if updated.rowcount != 1:
-            raise sqlite3.IntegrityError(f"{name} was not read at sequence {account.sequence}")
-        self.accounts_written[account.account] = written
+            raise LedgerViolation(f"{name} was not read at sequence {sequence - 1}")
+        self.accounts_written[account.account] = account
         self.changes_written.append(
             Change(
                 position=position(cursor.lastrowid or 0),
                 account=account.account,
                 sequence=sequence,
-                cause=entry.cause,
-                at=at,
+                cause=cause,
+                at=entry.at,
             )
         )
-        return written
 
     def _post(self, account: AccountId, sequence: int, entry: Entry, balances: Balances | None) -> None:
         asset = entry.movements[0].amount.asset

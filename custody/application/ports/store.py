@@ -267,21 +267,16 @@ class UnitOfWork(Snapshot, Protocol):
     def add_account(self, account: PledgeAccount) -> None:
         """Add an account; its first `append` follows in the same command."""
 
-    def append(
-        self, account: PledgeAccount, entry: Entry, *, balances: Balances | None = None
-    ) -> PledgeAccount:
+    def append(self, account: PledgeAccount, entry: Entry, *, balances: Balances | None = None) -> None:
         """Write one change of an account: the account itself, the entry's postings, the books, the event.
 
         Args:
-            account: as it shall be from now on; its sequence and update time are set here.
+            account: as it shall be from now on, its sequence one further than on record.
             entry: what changed and what moves. All movements are of one asset.
             balances: the books before, if the caller has just read them.
 
-        Returns:
-            The account as written, one sequence further.
-
         Raises:
-            LedgerViolation: the movements are not allowed.
+            LedgerViolation: the movements are not allowed, or the account was not read as it stands.
         """
 
     def save_onboarding(self, onboarding: Onboarding) -> None:

@@ -1,5 +1,6 @@
 """What somebody who owns the custody host would try: custody's own certificate, and another destination."""
 
+import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from deploy.localnet.demo.wallets import BitcoinWallet, EthereumWallet
 from deploy.localnet.localnet import Localnet
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
+from signers.statements.identifiers import IntentId
 from signers.statements.intent import Intent
 
 _DEADLINE_SECONDS = 10.0
@@ -33,7 +35,8 @@ def ask_for_another_destination(net: Localnet, withdrawal: Any, intent: Intent, 
         AssertionError: the signer did not refuse.
     """
     mine = BitcoinWallet.new() if intent.asset is Asset.BTC else EthereumWallet.new()
-    lie = replace(intent, destination=mine.destination)
+    # Under an id of its own, so that it is not the journal that stops it but what the approvers signed.
+    lie = replace(intent, intent=IntentId(str(uuid.uuid4())), destination=mine.destination)
     approved = Envelope.from_json(withdrawal.intent_envelope)
     forged = Envelope(Intent.TYPE, lie.payload(), approved.signatures)
     request = signer_pb2.AnnounceRequest(
@@ -61,4 +64,4 @@ def _tag(error: grpc.RpcError) -> str:
         detail.Unpack(info)
     if not info.reason:
         raise AssertionError(f"the signer answered without a rule: {error}")
-    return info.reason
+    return str(info.reason)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from deploy.localnet.demo.stage import ACCOUNT, PATIENCE_SECONDS, Stage, state, until
 from signers.statements.amounts import Amount, Asset, Sats, Wei
-from signers.statements.report import AssetPosition, ValueStatus
+from signers.statements.report import AssetPosition, Report, ValueStatus
 
 PLEDGED: Final[dict[Asset, Amount]] = {Asset.BTC: Sats(150_000_000), Asset.ETH: Wei(12 * 10**18)}
 _FLEETING: Final[dict[Asset, Amount]] = {Asset.BTC: Sats(70_000_000), Asset.ETH: Wei(3 * 10**18)}
@@ -63,14 +63,9 @@ async def _read_report(stage: Stage) -> None:
     """The margin engine hears of it, and verifies what it hears."""
     with stage.record.step("the margin engine's stream shows signed lending value") as evidence:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            async for event in stage.margin_engine.watch(ACCOUNT):
-                report = event.report
-                if report is None:
-                    continue
-                positions = {position.asset: position for position in report.positions}
-                if all(p.status is ValueStatus.OK and p.confirmed.units for p in positions.values()):
-                    break
-        for asset, position in positions.items():
+            report = await _first_good(stage)
+        for position in report.positions:
+            asset = position.asset
             if position.confirmed != PLEDGED[asset]:
                 raise AssertionError(f"{position.confirmed} reported, {PLEDGED[asset]} pledged")
             evidence[f"{asset}_confirmed"] = str(position.confirmed.units)
@@ -81,6 +76,16 @@ async def _read_report(stage: Stage) -> None:
                 f"lends {position.lending_value.units / 10**8:,.2f} {report.currency}"
             )
         evidence["report_digest"] = report.digest
+
+
+async def _first_good(stage: Stage) -> Report:
+    """The stream's first report in which everything pledged can be lent against."""
+    async for event in stage.margin_engine.watch(ACCOUNT):
+        if event.report is not None and all(
+            position.status is ValueStatus.OK and position.confirmed for position in event.report.positions
+        ):
+            return event.report
+    raise AssertionError("the stream ended")
 
 
 async def position_of(stage: Stage, asset: Asset, holds: Any, *, what: str = "a position") -> AssetPosition:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from deploy.localnet.demo.pledging import PLEDGED, position_of
@@ -10,7 +11,8 @@ from deploy.localnet.demo.stage import ACCOUNT, Stage
 from deploy.localnet.demo.withdrawing import Settled
 from signers.statements.amounts import Asset
 
-_OUTSIDE = {"external", "network-fees"}
+_FEES = "network_fees"
+_OUTSIDE = {"external", _FEES}
 
 
 async def reconcile(stage: Stage, settled: Mapping[Asset, Settled]) -> None:
@@ -27,8 +29,8 @@ async def reconcile(stage: Stage, settled: Mapping[Asset, Settled]) -> None:
             )
             if not ledger == chain == expected == position.confirmed.units:
                 raise AssertionError(f"ledger {ledger}, chain {chain}, expected {expected}")
-            if books["network-fees"] != left.fee.units:
-                raise AssertionError(f"fees posted {books['network-fees']}, paid {left.fee}")
+            if books[_FEES] != left.fee.units:
+                raise AssertionError(f"fees posted {books[_FEES]}, paid {left.fee}")
             evidence |= {
                 "pledged": str(PLEDGED[asset].units),
                 "withdrawn": str(left.amount.units),
@@ -59,4 +61,5 @@ def _on_chain(stage: Stage, asset: Asset) -> int:
     if asset is Asset.ETH:
         return stage.net.anvil.balance_wei(stage.ethereum_address)
     found = stage.net.bitcoind.call("scantxoutset", "start", [f"addr({stage.bitcoin_address})"])
-    return round(found["total_amount"] * 10**8)
+    total: Decimal = found["total_amount"]
+    return int(total * 10**8)

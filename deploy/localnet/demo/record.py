@@ -58,7 +58,7 @@ class Recorder:
         """A table of everything that was shown."""
         table = Table("step", "", "seconds", "evidence", title="What was shown")
         for step in self.steps:
-            shown = ", ".join(f"{key} {_short(value)}" for key, value in step.evidence.items())
+            shown = ", ".join(f"{key} {_short(value)}" for key, value in list(step.evidence.items())[:2])
             table.add_row(step.name, "✓" if step.ok else "✗", f"{step.seconds:.1f}", shown)
         self._console.print()
         self._console.print(table)

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from bip322core import build_to_sign, build_to_spend, encode_simple  # type: ignore[import-untyped] # no types
+from bip322core import build_to_sign, build_to_spend, encode_simple
 from embit.ec import PrivateKey
 from embit.script import p2pkh, p2wpkh
 from embit.transaction import SIGHASH

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bip322core import build_to_sign, build_to_spend, encode_full, encode_simple  # type: ignore[import-untyped] # it ships no types
+from bip322core import build_to_sign, build_to_spend, encode_full, encode_simple
 from embit.ec import PrivateKey
 from embit.script import Script, Witness, p2pkh, p2sh, p2tr, p2wpkh, p2wsh
 from embit.transaction import SIGHASH, Transaction

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bip322core import build_to_sign, build_to_spend, message_hash  # type: ignore[import-untyped] # it ships no types
-from bip322core.core import decode_address  # type: ignore[import-untyped] # it ships no types
+from bip322core import build_to_sign, build_to_spend, message_hash
+from bip322core.core import decode_address
 from hypothesis import given
 from hypothesis import strategies as st
 

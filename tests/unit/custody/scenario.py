@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+import pytest
+
 from custody.adapters.sqlite.migrations import migrate
 from custody.adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from custody.application import (
@@ -37,6 +39,7 @@ from custody.domain.deposit import (
     VerifiedBalance,
 )
 from custody.domain.destination import AllowedDestination
+from custody.domain.errors import CustodyError
 from custody.domain.identifiers import RequestId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances
 from custody.domain.lien import Lien
@@ -592,3 +595,13 @@ def active() -> Custody:
     custody.fund_bitcoin(10**8)
     custody.fund_ethereum(2 * 10**18)
     return custody
+
+
+def unchanged(custody: Custody, action: Callable[[], Any], error: type[CustodyError]) -> CustodyError:
+    """The action is refused with exactly this error and leaves no trace."""
+    before = custody.dump()
+    with pytest.raises(error) as refused:
+        action()
+    assert type(refused.value) is error
+    assert custody.dump() == before
+    return refused.value

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bip322core import build_to_sign, build_to_spend  # type: ignore[import-untyped] # it ships no types
+from bip322core import build_to_sign, build_to_spend
 from bitcoin.core import (
     CMutableTransaction,
     CMutableTxIn,

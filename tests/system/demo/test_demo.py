@@ -1,0 +1,145 @@
+"""The whole main job on a network of its own; afterwards nothing secret lies anywhere it must not."""
+
+import asyncio
+import base64
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from embit.ec import PrivateKey
+
+from deploy.localnet import Localnet
+from deploy.localnet.demo.__main__ import tell
+from deploy.localnet.demo.record import Recorder
+from signers.keys.port import KeyRef
+from signers.keys.vault_transit import associated_data
+
+pytestmark = pytest.mark.system
+
+SIGNERS = (1, 2, 3)
+
+
+class Played:
+    """The network after the demo, still running."""
+
+    def __init__(self, net: Localnet, record: Recorder) -> None:
+        self.net = net
+        self.record = record
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    record = Recorder()
+    with Localnet(folder=tmp_path_factory.mktemp("demo") / "state") as net:
+        asyncio.run(tell(net, record))
+        yield Played(net, record)
+
+
+def test_every_step_holds_and_leaves_evidence(played: Played, tmp_path: Path) -> None:
+    played.record.write(tmp_path / "demo.json")
+    steps = json.loads((tmp_path / "demo.json").read_text())["steps"]
+    assert steps
+    assert [step["name"] for step in steps if not step["ok"] or not step["evidence"]] == []
+
+
+def test_the_demo_shows_each_refusal_by_its_name(played: Played) -> None:
+    refusals = [step.evidence["refused"] for step in played.record.steps if "refused" in step.evidence]
+    assert refusals.count("COLLATERAL_INSUFFICIENT") == 4
+    assert refusals.count("approval-wrong-intent") == 2
+
+
+def test_account_keys_are_nowhere(played: Played) -> None:
+    keys = [key for number in SIGNERS for key in _account_keys(played.net, number)]
+    assert len(keys) == 4, "three for BTC and one for ETH"
+    needles = {name: text for key in keys for name, text in _spellings(key).items()}
+    assert _found(played.net, needles, below=played.net.state.path) == []
+
+
+def test_tokens_and_unseal_shares_are_only_with_the_deliverer(played: Played) -> None:
+    needles = {}
+    for bao in played.net.openbao:
+        secrets = json.loads(bao.secrets_file.read_text())
+        needles[f"{bao.name} root"] = secrets["root_token"].encode()
+        needles |= {f"{bao.name} share {i}": s.encode() for i, s in enumerate(secrets["unseal_shares"])}
+    assert _found(played.net, needles, below=played.net.state.path, apart=("deliverer",)) == []
+
+
+def test_no_delivered_secret_id_is_left(played: Played) -> None:
+    assert list(played.net.state.path.rglob("wrapped-secret-id*")) == []
+
+
+def test_the_search_finds_what_is_there(played: Played) -> None:
+    digest = played.net.policy.digest.encode()
+    assert _found(played.net, {"policy": digest}, below=played.net.state.path) != []
+
+
+def test_signers_are_not_dumpable(played: Played) -> None:
+    # Only a process can ask for its own PR_GET_DUMPABLE: each signer does at its start, and says what it saw.
+    for number in SIGNERS:
+        log = (played.net.state.logs / f"signer-{number}.log").read_text()
+        assert "process: non-dumpable, no core files" in log
+
+
+def _account_keys(net: Localnet, number: int) -> list[bytes]:
+    """The real private keys of one signer, unwrapped with its root token."""
+    bao = net.openbao[number]
+    store = net.state.path / f"signer-{number}" / "keys.db"
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+        rows = connection.execute("SELECT account, chain, key_id, ciphertext FROM wrapped_key").fetchall()
+    return [_unwrap(bao, KeyRef(account=a, chain=c, key_id=k), text) for a, c, k, text in rows]
+
+
+def _unwrap(bao: Any, ref: KeyRef, ciphertext: str) -> bytes:
+    answer = bao.administrator().write(
+        f"{bao.access.transit_mount}/decrypt/{bao.access.wrap_key}",
+        ciphertext=ciphertext,
+        associated_data=base64.b64encode(associated_data(ref)).decode(),
+    )
+    raw = base64.b64decode(answer["data"]["plaintext"])
+    assert len(raw) == 32
+    return raw
+
+
+def _spellings(raw: bytes) -> dict[str, bytes]:
+    key = ec.derive_private_key(int.from_bytes(raw, "big"), ec.SECP256K1())
+    pkcs8 = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    name = raw.hex()[:6]
+    return {
+        f"{name} raw": raw,
+        f"{name} hex": raw.hex().encode(),
+        f"{name} HEX": raw.hex().upper().encode(),
+        f"{name} base64": base64.b64encode(raw).rstrip(b"="),
+        f"{name} WIF": PrivateKey(raw).wif().encode(),
+        f"{name} PKCS#8": pkcs8,
+        f"{name} PKCS#8 base64": base64.b64encode(pkcs8),
+    }
+
+
+def _found(
+    net: Localnet, needles: Mapping[str, bytes], *, below: Path, apart: tuple[str, ...] = ()
+) -> list[str]:
+    """Where any needle lies: files, environments, command lines."""
+    places = {
+        str(file): file.read_bytes()
+        for file in below.rglob("*")
+        if file.is_file() and not set(file.relative_to(below).parts) & set(apart)
+    }
+    for process in net.supervisor.processes:
+        if process.is_running:
+            for name in ("environ", "cmdline"):
+                place = Path(f"/proc/{process.pid}/{name}")
+                try:
+                    places[str(place)] = place.read_bytes()
+                except PermissionError:
+                    # A non-dumpable process hides its environment even from its own user: what we want.
+                    assert name == "environ"
+    return [
+        f"{what} in {where}" for where, data in places.items() for what, x in needles.items() if x in data
+    ]
