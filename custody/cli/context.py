@@ -109,7 +109,7 @@ class Context:
         file: Path | None = self.profile.get("passphrase_file")
         if file is not None:
             return _read_passphrase(file)
-        if not sys.stdin.isatty():
+        if not _somebody_is_there():
             raise UsageError("nobody is there to ask for a passphrase: give --passphrase-file")
         entered = getpass.getpass(prompt)
         if confirm and getpass.getpass("Again: ") != entered:
@@ -158,10 +158,14 @@ class Context:
             if pinned != digest:
                 raise VerificationError(f"it is {digest}, not {pinned}")
             return
-        if not sys.stdin.isatty():
+        if not _somebody_is_there():
             raise UsageError("nobody is there to confirm: pin what you sign with --digest")
         if not typer.confirm(f"{verb} exactly this?", default=False, err=True):
             raise VerificationError("not confirmed; nothing was signed")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _read_passphrase(file: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from custody.cli.addresses import parse_bitcoin, parse_ethereum
 from custody.cli.faults import UsageError
@@ -21,9 +21,13 @@ _AMOUNTS = {"tiers": ("up_to",), "limits": ("total", "fee_cap")}
 def read_toml(file: Path) -> dict[str, Any]:
     """A TOML document. Raises `UsageError` where it is none."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=_refuse_float)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not TOML: {error}") from error
+
+
+def _refuse_float(text: str) -> NoReturn:
+    raise UsageError(f"{text} is not an integer")
 
 
 def read_envelope(file: Path) -> Envelope:

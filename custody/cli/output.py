@@ -11,8 +11,8 @@ from rich.text import Text
 
 from custody.cli.faults import Fault
 
-_PIPE_WIDTH: Final = 200
-"""Where nobody looks at a screen, a line is long enough for a digest beside its name."""
+_PIPE_WIDTH: Final = 1000
+"""Where nobody looks at a screen, nothing is broken into lines."""
 
 
 def printable(value: object) -> str:
@@ -42,12 +42,11 @@ class Output:
 
     def pairs(self, pairs: Mapping[str, object], *, to_error: bool = False) -> None:
         """Names and what they are, one per line."""
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")
+        width = max(map(len, pairs), default=0)
+        console = _console(to_error=to_error)
         for name, value in pairs.items():
-            table.add_row(Text(printable(name)), Text(printable(value)))
-        _console(to_error=to_error).print(table)
+            line = Text.assemble((printable(name).ljust(width), "bold"), "  ", printable(value))
+            console.print(line, soft_wrap=True)  # a descriptor or digest is copied whole
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows under columns, or that there are none."""

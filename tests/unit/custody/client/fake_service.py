@@ -1,0 +1,502 @@
+"""A custody service in memory, honest unless told otherwise, behind real gRPC and real mutual TLS.
+
+A test takes it, changes exactly one thing that it says, and asks the SDK for exactly one refusal.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+from bailee.custody.v1 import (
+    account_pb2,
+    account_service_pb2_grpc,
+    amount_pb2,
+    approval_service_pb2_grpc,
+    collateral_report_pb2,
+    collateral_service_pb2,
+    collateral_service_pb2_grpc,
+    deposit_pb2,
+    destination_pb2,
+    lien_pb2,
+    lien_service_pb2_grpc,
+    policy_pb2,
+    policy_service_pb2_grpc,
+    posting_pb2,
+    price_pb2,
+    price_service_pb2,
+    price_service_pb2_grpc,
+    withdrawal_pb2,
+    withdrawal_service_pb2_grpc,
+)
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from custody.client.connection import Credentials
+from custody.client.valuation import lending_value, market_value, price_set
+from deploy.localnet.certificates import CertificateAuthority
+from signers.statements.amounts import Amount, Asset, amount_of
+from signers.statements.encumbrance import Encumbrance, EncumbranceKind
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import GENESIS, BlockHash, Digest, Seconds, Value
+from signers.statements.merkle import MerkleTree
+from signers.statements.price import Price
+from signers.statements.receipt import Act
+from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
+from tests.factories import BTC, ETH, World
+
+SERVER_NAME = "custody.bailee"
+WITHDRAWAL = "w-one"
+HELD = {Asset.BTC: 2 * BTC, Asset.ETH: 10 * ETH}
+_ASSETS = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
+
+
+class Refused(Exception):  # noqa: N818 - the field's word
+    """The service answers with a google.rpc.Status."""
+
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        *,
+        metadata: dict[str, str] | None = None,
+        domain: str = "bailee",
+        message: str = "",
+    ) -> None:
+        super().__init__(reason)
+        info = error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata or {})
+        detail = any_pb2.Any()
+        detail.Pack(info)
+        self.status = status_pb2.Status(code=code, message=message or reason.lower(), details=[detail])
+
+
+def failed(reason: str, **more: Any) -> Refused:
+    """A refusal that the service decided."""
+    return Refused(code_pb2.FAILED_PRECONDITION, reason, **more)
+
+
+def to_amount(amount: Amount) -> amount_pb2.Amount:
+    return amount_pb2.Amount(asset=_ASSETS[amount.asset], units=str(amount.units))
+
+
+class FakeCustody:
+    """What the service knows and says; tests write to it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.name = f"accounts/{world.account.account}"
+        self.calls: list[tuple[str, Any]] = []
+        self.lock = threading.Lock()
+        self.failures: dict[str, list[Exception]] = {}
+        """Raised instead of an effect, per method, one per call."""
+        self.lost: dict[str, int] = {}
+        """How many answers of a method get lost after their effect."""
+        self.sequence = 7
+        self.head: tuple[int, str] = (0, GENESIS)
+        self.liens: dict[str, lien_pb2.Lien] = {}
+        self.outcomes: dict[str, lien_pb2.Lien] = {}
+        self.account = self._account()
+        self.policy = policy_pb2.Policy(
+            name="policies/current", version=1, envelope=world.policy_envelope.to_json()
+        )
+        self.destinations = {entry.name: entry for entry in map(self._destination, Asset)}
+        self.withdrawals = {f"{self.name}/withdrawals/{WITHDRAWAL}": self._withdrawal(Asset.BTC)}
+        self.prices = [self._price(envelope) for asset in Asset for envelope in world.prices(asset)]
+        self.report = self.make_report()
+        self.events: list[collateral_service_pb2.WatchCollateralResponse] = []
+
+    def _account(self) -> account_pb2.Account:
+        account, envelope = self.world.account, self.world.account_envelope
+        parties: dict[str, Any] = {
+            role: account_pb2.Account.Party(
+                entity=getattr(account, role).entity, public_key=getattr(account, role).public_key.raw
+            )
+            for role in ("pledgor", "secured_party", "custodian")
+        }
+        return account_pb2.Account(
+            name=self.name,
+            state=account_pb2.Account.STATE_ACTIVE,
+            statement=envelope.payload,
+            statement_digest=envelope.digest,
+            envelope=envelope.to_json(),
+            bitcoin_address=amount_pb2.ChainAddress(
+                bitcoin_script_pubkey=account.bitcoin.script_pubkey.raw, display="forged"
+            ),
+            bitcoin_descriptor="forged",
+            ethereum_address=amount_pb2.ChainAddress(
+                ethereum_address=account.ethereum.address.raw, display="forged"
+            ),
+            account_sequence=self.sequence,
+            etag="account-etag",
+            **parties,
+        )
+
+    def _destination(self, asset: Asset) -> destination_pb2.Destination:
+        entry = self.world.allowlist_entry(asset)
+        envelope = self.world.approve(entry, by=self.world.approvers[:1])
+        return destination_pb2.Destination(
+            name=f"{self.name}/destinations/{entry.destination_id}",
+            asset=_ASSETS[asset],
+            state=destination_pb2.Destination.STATE_PENDING_APPROVAL,
+            envelope=envelope.to_json(),
+            statement_digest=entry.digest,
+            approving_entities=[self.world.approvers[0].entity],
+            missing_approvals=1,
+            etag="destination-etag",
+        )
+
+    def _withdrawal(self, asset: Asset) -> withdrawal_pb2.Withdrawal:
+        intent = self.world.intent(asset)
+        receipts = [
+            withdrawal_pb2.Withdrawal.Receipt(
+                signer=signer.signer,
+                act=withdrawal_pb2.Withdrawal.Receipt.ACT_ANNOUNCED,
+                envelope=self.world.cosign(
+                    self.world.receipt(signer, intent, Act.ANNOUNCED), signer
+                ).to_json(),
+            )
+            for signer in self.world.signers
+        ]
+        return withdrawal_pb2.Withdrawal(
+            name=f"{self.name}/withdrawals/{WITHDRAWAL}",
+            amount=to_amount(intent.amount),
+            fee_cap=to_amount(intent.fee_cap),
+            destination=f"{self.name}/destinations/{intent.destination_id}",
+            state=withdrawal_pb2.Withdrawal.STATE_AWAITING_SIGNATURES,
+            intent=intent.payload(),
+            intent_digest=intent.digest,
+            receipts=receipts,
+            account_sequence=self.sequence,
+            etag="withdrawal-etag",
+        )
+
+    def _price(self, envelope: Envelope) -> price_pb2.Price:
+        price = Price.parse(envelope.payload)
+        return price_pb2.Price(
+            name=f"prices/{price.publisher}-{price.asset.lower()}",
+            asset=_ASSETS[price.asset],
+            publisher=price.publisher,
+            units=price.price,
+            envelope=envelope.to_json(),
+            statement_digest=price.digest,
+        )
+
+    # Reports.
+
+    def position(self, asset: Asset, **changes: Any) -> AssetPosition:
+        prices = [Price.parse(envelope.payload) for envelope in self.world.prices(asset)]
+        prices.sort(key=lambda price: price.publisher)
+        median = sorted(price.price.units for price in prices)[1]
+        units, value = HELD[asset], Value(str(median))
+        haircut = self.world.policy.terms_of(asset).haircut_bps
+        nothing = amount_of(asset, 0)
+        position = AssetPosition(
+            asset=asset,
+            confirmed=amount_of(asset, units),
+            pending=nothing,
+            reserved=nothing,
+            posted=nothing,
+            withdrawing=nothing,
+            free=amount_of(asset, units),
+            shortfall=nothing,
+            status=ValueStatus.OK,
+            price=value,
+            price_at=min(price.at for price in prices),
+            price_sources=3,
+            price_set=price_set(prices),
+            haircut_bps=haircut,
+            market_value=Value(str(market_value(units, asset, value))),
+            lending_value=Value(str(lending_value(units, asset, value, haircut_bps=haircut))),
+            capital_value=Value("0"),
+            seen_at=ChainPoint(height=100, block_hash=BlockHash("ab" * 32)),
+        )
+        return replace(position, **changes)
+
+    def make_report(
+        self,
+        *,
+        batch: int = 5,
+        positions: tuple[AssetPosition, ...] | None = None,
+        batch_changes: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> collateral_report_pb2.CollateralReport:
+        """The middle one of three leaves, signed by the attestation key."""
+        world = self.world
+        report = Report(
+            network=world.network,
+            account=world.account.account,
+            account_sequence=self.sequence,
+            at=world.now,
+            currency=world.policy.prices.currency,
+            policy_digest=world.policy.digest,
+            encumbrance_head=Digest(self.head[1]),
+            encumbrance_sequence=self.head[0],
+            ethereum_custody="single-holder",
+            halted=False,
+            positions=positions or tuple(self.position(asset) for asset in Asset),
+        )
+        report = replace(report, **changes)
+        leaves = [b"before", report.payload(), b"behind"]
+        tree = MerkleTree(leaves)
+        statement = ReportBatch(
+            network=world.network,
+            sequence=batch,
+            previous=GENESIS if batch == 1 else Digest("cd" * 32),
+            root=tree.root,
+            size=3,
+            at=world.now,
+        )
+        statement = replace(statement, **(batch_changes or {}))
+        return collateral_report_pb2.CollateralReport(
+            name=f"{self.name}/collateralReport",
+            report=leaves[1],
+            batch=world.sign(statement, world.attestation).to_json(),
+            merkle_path=[node.raw for node in tree.path(1)],
+            leaf_index=1,
+            tree_size=3,
+            account_sequence=report.account_sequence,
+        )
+
+    # Encumbrances.
+
+    def encumber(self, request: Any) -> lien_pb2.Lien:
+        """What a lien service does: one place after another, one effect per request id."""
+        if request.request_id in self.outcomes:
+            return self.outcomes[request.request_id]
+        envelope = Envelope.from_json(request.envelope)
+        statement = Encumbrance.read(envelope, network=self.world.network)
+        if (statement.sequence, statement.previous) != (self.head[0] + 1, self.head[1]):
+            raise failed("STATEMENT_STALE", metadata={"sequence": str(self.head[0]), "digest": self.head[1]})
+        name = f"{self.name}/liens/{statement.lien}"
+        if statement.kind is EncumbranceKind.RESERVE and name in self.liens:
+            raise Refused(code_pb2.ALREADY_EXISTS, "RESOURCE_ALREADY_EXISTS")
+        if statement.amount.units > HELD[statement.amount.asset]:
+            raise failed(
+                "COLLATERAL_INSUFFICIENT", metadata={"free_units": str(HELD[statement.amount.asset])}
+            )
+        self.sequence += 1
+        self.head = (statement.sequence, envelope.digest)
+        self.account.encumbrance_sequence, self.account.encumbrance_digest = self.head
+        states = {
+            EncumbranceKind.RESERVE: lien_pb2.Lien.STATE_RESERVED,
+            EncumbranceKind.POST: lien_pb2.Lien.STATE_POSTED,
+            EncumbranceKind.VOID: lien_pb2.Lien.STATE_VOIDED,
+        }
+        lien = lien_pb2.Lien(
+            name=name,
+            amount=to_amount(statement.amount),
+            state=states[statement.kind],
+            envelope=request.envelope,
+            statement_digest=envelope.digest,
+            encumbrance_sequence=statement.sequence,
+            account_sequence=self.sequence,
+        )
+        self.liens[name] = self.outcomes[request.request_id] = lien
+        return lien
+
+    # The API's methods by name.
+
+    def answer(self, method: str, request: Any) -> Any:
+        with self.lock:
+            self.calls.append((method, request))
+            if self.failures.get(method):
+                raise self.failures[method].pop(0)
+            reply = getattr(self, _handler(method))(request)
+            if self.lost.get(method, 0):
+                self.lost[method] -= 1
+                raise Refused(code_pb2.DEADLINE_EXCEEDED, "", domain="", message="lost on the way")
+            return reply
+
+    def _on_get_policy(self, request: Any) -> Any:
+        return self.policy
+
+    def _on_get_account(self, request: Any) -> Any:
+        return self.account
+
+    def _on_list_accounts(self, request: Any) -> Any:
+        return collateral_service_pb2.ListAccountsResponse(accounts=[self.account])
+
+    def _on_get_destination(self, request: Any) -> Any:
+        return _found(self.destinations, request.name)
+
+    def _on_list_destinations(self, request: Any) -> Any:
+        return collateral_service_pb2.ListDestinationsResponse(destinations=self.destinations.values())
+
+    def _on_get_withdrawal(self, request: Any) -> Any:
+        return _found(self.withdrawals, request.name)
+
+    def _on_list_withdrawals(self, request: Any) -> Any:
+        return collateral_service_pb2.ListWithdrawalsResponse(withdrawals=self.withdrawals.values())
+
+    def _on_get_lien(self, request: Any) -> Any:
+        return _found(self.liens, request.name)
+
+    def _on_list_liens(self, request: Any) -> Any:
+        return collateral_service_pb2.ListLiensResponse(liens=self.liens.values())
+
+    def _on_list_deposits(self, request: Any) -> Any:
+        deposit = deposit_pb2.Deposit(
+            name=f"{self.name}/deposits/d-one",
+            amount=amount_pb2.Amount(asset=amount_pb2.ASSET_BTC, units=str(2 * BTC)),
+            state=deposit_pb2.Deposit.STATE_CREDITED,
+            transaction_id="ef" * 32,
+            output_index=0,
+            confirmations=6,
+        )
+        return collateral_service_pb2.ListDepositsResponse(deposits=[deposit])
+
+    def _on_list_postings(self, request: Any) -> Any:
+        posting = posting_pb2.Posting(
+            name=f"{self.name}/postings/p-one",
+            account_sequence=1,
+            amount=amount_pb2.Amount(asset=amount_pb2.ASSET_BTC, units=str(2 * BTC)),
+            debit="external",
+            credit="pending",
+        )
+        return collateral_service_pb2.ListPostingsResponse(postings=[posting])
+
+    def _on_list_prices(self, request: Any) -> Any:
+        return collateral_service_pb2.ListPricesResponse(prices=self.prices)
+
+    def _on_get_collateral_report(self, request: Any) -> Any:
+        return self.report
+
+    def _on_publish_prices(self, request: Any) -> Any:
+        prices = [self._price(Envelope.from_json(envelope)) for envelope in request.envelopes]
+        return price_service_pb2.PublishPricesResponse(prices=prices)
+
+    def _on_reserve_lien(self, request: Any) -> Any:
+        return self.encumber(request)
+
+    def _on_post_lien(self, request: Any) -> Any:
+        return self.encumber(request)
+
+    def _on_void_lien(self, request: Any) -> Any:
+        return self.encumber(request)
+
+    def _on_create_account(self, request: Any) -> Any:
+        return self.account
+
+    def _on_sign_account(self, request: Any) -> Any:
+        return self.account
+
+    def _on_create_destination(self, request: Any) -> Any:
+        envelope = Envelope.from_json(request.envelope)
+        return destination_pb2.Destination(
+            name=f"{request.parent}/destinations/{request.destination_id}",
+            state=destination_pb2.Destination.STATE_PENDING_APPROVAL,
+            envelope=request.envelope,
+            statement_digest=envelope.digest,
+        )
+
+    def _on_approve_destination(self, request: Any) -> Any:
+        return _found(self.destinations, request.name)
+
+    def _on_create_withdrawal(self, request: Any) -> Any:
+        return self.withdrawals[f"{self.name}/withdrawals/{WITHDRAWAL}"]
+
+    def _on_sign_withdrawal(self, request: Any) -> Any:
+        return _found(self.withdrawals, request.name)
+
+    _on_release_withdrawal = _on_approve_withdrawal = _on_cancel_withdrawal = _on_sign_withdrawal
+
+    def sent(self, method: str) -> list[Any]:
+        """The requests of a method, in order."""
+        return [request for name, request in self.calls if name == method]
+
+
+def _handler(method: str) -> str:
+    """`GetAccount` is answered by `_on_get_account`."""
+    return "_on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", method).lower()
+
+
+def _found(resources: dict[str, Any], name: str) -> Any:
+    if name not in resources:
+        raise Refused(code_pb2.NOT_FOUND, "RESOURCE_NOT_FOUND")
+    return resources[name]
+
+
+class _Servicer:
+    """Every method of every service, by name."""
+
+    def __init__(self, custody: FakeCustody) -> None:
+        self._custody = custody
+
+    def __getattr__(self, method: str) -> Any:
+        if method == "WatchCollateral":
+            return self._watch
+        return lambda request, context: self._unary(method, request, context)
+
+    def _unary(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return self._custody.answer(method, request)
+        except Refused as refused:
+            context.abort_with_status(rpc_status.to_status(refused.status))
+
+    def _watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        self._custody.calls.append(("WatchCollateral", request))
+        yield from self._custody.events
+
+
+@contextmanager
+def serve(custody: FakeCustody, authority: CertificateAuthority) -> Iterator[str]:
+    """Serve it on loopback; only certificates of the authority get in.
+
+    Yields:
+        HOST:PORT.
+    """
+    certificate = authority.issue(SERVER_NAME, server=True)
+    credentials = grpc.ssl_server_credentials(
+        [(certificate.key_file.read_bytes(), certificate.certificate_file.read_bytes())],
+        root_certificates=certificate.authority_file.read_bytes(),
+        require_client_auth=True,
+    )
+    server = grpc.server(ThreadPoolExecutor(4))
+    servicer: Any = _Servicer(custody)
+    for module, service in (
+        (account_service_pb2_grpc, "AccountService"),
+        (approval_service_pb2_grpc, "ApprovalService"),
+        (collateral_service_pb2_grpc, "CollateralService"),
+        (lien_service_pb2_grpc, "LienService"),
+        (policy_service_pb2_grpc, "PolicyService"),
+        (price_service_pb2_grpc, "PriceService"),
+        (withdrawal_service_pb2_grpc, "WithdrawalService"),
+    ):
+        getattr(module, f"add_{service}Servicer_to_server")(servicer, server)
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(grace=0).wait()
+
+
+def credentials_of(
+    authority: CertificateAuthority, name: str, *, server_name: str = SERVER_NAME
+) -> Credentials:
+    """A client's files."""
+    certificate = authority.issue(name)
+    return Credentials(
+        authority=certificate.authority_file,
+        certificate=certificate.certificate_file,
+        private_key=certificate.key_file,
+        server_name=server_name,
+    )
+
+
+def new_authority(folder: Path) -> CertificateAuthority:
+    """An authority with its own folder."""
+    private = folder / "private"
+    private.mkdir()
+    return CertificateAuthority(folder=folder, private_folder=private)
+
+
+def later(world: World, seconds: int) -> Seconds:
+    """The world's time, moved."""
+    return Seconds(world.now + seconds)

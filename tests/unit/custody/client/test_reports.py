@@ -1,0 +1,240 @@
+"""Reports: one valid report, one change, one refusal; and what a report is worth."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from bailee.custody.v1 import collateral_report_pb2
+
+from custody.client import TrustRoot, VerificationError
+from custody.client.valuation import cited_prices, lendable_value, verify_price
+from signers.statements.amounts import Asset, Sats
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import Currency, Seconds, Value
+from signers.statements.network import Network
+from signers.statements.price import Price
+from signers.statements.report import AssetPosition, ValueStatus
+from tests.factories import BTC, World, build_world
+from tests.unit.custody.client.fake_service import FakeCustody, later
+
+OTHER = build_world(seed="other")
+Change = Callable[[FakeCustody], collateral_report_pb2.CollateralReport]
+
+
+def test_a_report_in_a_signed_batch_verifies(trust: TrustRoot, custody: FakeCustody, world: World) -> None:
+    verified = trust.verify_report(custody.report, account=world.account.account)
+    assert [p.confirmed.units for p in verified.report.positions] == [2 * BTC, 10 * 10**18]
+    assert verified.batch.sequence == 5
+
+
+def with_position(asset: Asset, **changes: Any) -> Change:
+    """One position changed, everything signed over it."""
+
+    def change(custody: FakeCustody) -> collateral_report_pb2.CollateralReport:
+        positions = tuple(custody.position(a, **(changes if a is asset else {})) for a in Asset)
+        return custody.make_report(positions=positions)
+
+    return change
+
+
+def told(**changes: Any) -> Change:
+    return lambda custody: custody.make_report(**changes)
+
+
+def patched(**fields: Any) -> Change:
+    """The proof changed, not what was signed."""
+
+    def change(custody: FakeCustody) -> collateral_report_pb2.CollateralReport:
+        report = custody.make_report()
+        for name, value in fields.items():
+            if name == "merkle_path":
+                report.merkle_path[:] = value
+            else:
+                setattr(report, name, value)
+        return report
+
+    return change
+
+
+def signed_by_a_signer(custody: FakeCustody) -> collateral_report_pb2.CollateralReport:
+    report = custody.make_report()
+    envelope = custody.world.cosign(_unsigned(report), custody.world.signers[0])
+    report.batch = envelope.to_json()
+    return report
+
+
+def _unsigned(report: collateral_report_pb2.CollateralReport) -> Envelope:
+    envelope = Envelope.from_json(report.batch)
+    return Envelope(envelope.payload_type, envelope.payload)
+
+
+def another_report(custody: FakeCustody) -> collateral_report_pb2.CollateralReport:
+    """A real proof with a richer report beside it."""
+    report = custody.make_report()
+    richer = custody.make_report(account_sequence=99)
+    report.report = richer.report
+    return report
+
+
+NOW = build_world().now
+ONE = Value(str(10**8))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (signed_by_a_signer, "attestation key"),
+        (another_report, "not in the signed batch"),
+        (patched(leaf_index=0), "not in the signed batch"),
+        (patched(tree_size=4), "not in the signed batch"),
+        (patched(merkle_path=[]), "not in the signed batch"),
+        (patched(merkle_path=[b"\x00" * 31]), "not a valid Digest"),
+        (patched(batch=b"{}"), "statement-malformed"),
+        (patched(report=b"{}"), "statement-malformed"),
+        (told(network=Network.MAINNET), "on mainnet"),
+        (told(policy_digest=OTHER.policy.digest), "another policy"),
+        (told(at=Seconds(NOW + 1)), "younger than the batch"),
+        (told(currency=Currency("HKD")), "in HKD"),
+        (with_position(Asset.BTC, confirmed=Sats(3 * BTC)), "its parts are"),
+        (with_position(Asset.BTC, free=Sats(3 * BTC)), "its parts are"),
+        (with_position(Asset.BTC, shortfall=Sats(1)), "its parts are"),
+        (with_position(Asset.BTC, price_sources=2), "valued with 2 prices"),
+        (with_position(Asset.BTC, price_at=Seconds(NOW - 61)), "of 61 s before"),
+        (with_position(Asset.BTC, price_at=Seconds(NOW + 6)), "of -6 s before"),
+        (with_position(Asset.BTC, price=Value(str(10**20))), "follows"),
+        (with_position(Asset.BTC, haircut_bps=6500), "follows"),
+        (with_position(Asset.BTC, market_value=ONE), "follows"),
+        (with_position(Asset.BTC, lending_value=ONE), "follows"),
+        (with_position(Asset.BTC, capital_value=ONE), "follows"),
+    ],
+)
+def test_another_report_is_refused(
+    trust: TrustRoot, custody: FakeCustody, world: World, change: Change, why: str
+) -> None:
+    with pytest.raises(VerificationError, match=why):
+        trust.verify_report(change(custody), account=world.account.account)
+
+
+def test_a_report_without_an_asset_of_the_policy_is_refused(
+    trust: TrustRoot, custody: FakeCustody, world: World
+) -> None:
+    report = custody.make_report(positions=(custody.position(Asset.BTC),))
+    with pytest.raises(VerificationError, match="assets of the policy"):
+        trust.verify_report(report, account=world.account.account)
+
+
+def test_a_report_of_another_account_is_no_answer(trust: TrustRoot, custody: FakeCustody) -> None:
+    with pytest.raises(VerificationError, match="not of acct-client-two"):
+        trust.verify_report(custody.report, account="acct-client-two")
+
+
+def test_a_shortfall_never_makes_confirmed_negative(
+    trust: TrustRoot, custody: FakeCustody, world: World
+) -> None:
+    nothing = Sats(0)
+    change = with_position(
+        Asset.BTC,
+        confirmed=nothing,
+        free=nothing,
+        shortfall=Sats(5),
+        market_value=Value("0"),
+        lending_value=Value("0"),
+    )
+    trust.verify_report(change(custody), account=world.account.account)
+
+
+# What it is worth now.
+
+
+def value(custody: FakeCustody, world: World, **more: Any) -> int:
+    trust = TrustRoot(network=world.network, policy=world.policy, policy_digest=world.policy.digest)
+    changes = {k: v for k, v in more.items() if k not in ("released", "now")}
+    report = trust.verify_report(custody.make_report(**changes), account=world.account.account).report
+    worth = lendable_value(
+        report, world.policy, released=more.get("released", {}), now=more.get("now", world.now)
+    )
+    return worth.units
+
+
+BTC_LENT = 2 * 100_000 * 10**8 * 4000 // 10_000
+ETH_LENT = 10 * 4_000 * 10**8 * 3500 // 10_000
+
+
+def test_lending_value_is_quantity_by_price_less_haircut(custody: FakeCustody, world: World) -> None:
+    assert value(custody, world) == BTC_LENT + ETH_LENT
+
+
+def test_a_release_counts_as_gone(custody: FakeCustody, world: World) -> None:
+    assert value(custody, world, released={Asset.BTC: BTC}) == BTC_LENT // 2 + ETH_LENT
+
+
+def test_releases_beyond_the_quantity_leave_nothing_rather_than_less(
+    custody: FakeCustody, world: World
+) -> None:
+    assert value(custody, world, released={Asset.BTC: 99 * BTC}) == ETH_LENT
+
+
+def test_a_halted_account_lends_nothing(custody: FakeCustody, world: World) -> None:
+    assert value(custody, world, halted=True) == 0
+
+
+@pytest.mark.parametrize("status", [ValueStatus.STALE, ValueStatus.DISPUTED])
+def test_a_value_that_is_not_ok_lends_nothing(
+    custody: FakeCustody, world: World, status: ValueStatus
+) -> None:
+    stale = custody.position(Asset.BTC, status=status, lending_value=Value("0"))
+    assert value(custody, world, positions=(stale, custody.position(Asset.ETH))) == ETH_LENT
+
+
+def test_a_report_that_nobody_renews_lends_nothing_after_the_prices_age(
+    custody: FakeCustody, world: World
+) -> None:
+    # The oldest price is five seconds old when the report is made; the policy allows sixty.
+    assert value(custody, world, now=later(world, 55)) == BTC_LENT + ETH_LENT
+    assert value(custody, world, now=later(world, 56)) == 0
+
+
+def test_a_reader_whose_clock_is_behind_does_not_lend(custody: FakeCustody, world: World) -> None:
+    assert value(custody, world, now=later(world, -11)) == 0
+
+
+# The prices behind it.
+
+
+def prices(world: World) -> list[Price]:
+    return [
+        verify_price(envelope, world.policy, network=world.network)
+        for asset in Asset
+        for envelope in world.prices(asset)
+    ]
+
+
+@pytest.mark.parametrize("asset", list(Asset))
+def test_the_median_is_repeated_from_the_prices_cited(
+    custody: FakeCustody, world: World, asset: Asset
+) -> None:
+    cited = cited_prices(custody.position(asset), prices(world))
+    assert [price.publisher for price in cited] == ["prices-one", "prices-three", "prices-two"]
+
+
+def test_prices_that_moved_on_are_not_repeated(custody: FakeCustody, world: World) -> None:
+    newer = [replace(price, sequence=2) for price in prices(world)]
+    assert cited_prices(custody.position(Asset.BTC), newer) == ()
+
+
+def test_another_median_than_that_of_the_prices_cited_is_refused(custody: FakeCustody, world: World) -> None:
+    position: AssetPosition = replace(custody.position(Asset.BTC), price=ONE)
+    with pytest.raises(VerificationError, match="another median"):
+        cited_prices(position, prices(world))
+
+
+def test_a_price_of_the_publisher_verifies(world: World) -> None:
+    envelope = world.prices(Asset.BTC)[0]
+    assert verify_price(envelope, world.policy, network=world.network).publisher == "prices-one"
+
+
+def test_a_price_by_another_publisher_s_key_is_refused(world: World) -> None:
+    price = Price.parse(world.prices(Asset.BTC)[0].payload)
+    with pytest.raises(VerificationError, match="prices-one has not signed"):
+        verify_price(world.sign(price, world.publishers[1]), world.policy, network=world.network)
