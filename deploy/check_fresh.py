@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (("demo", "demo"), ("demo again", "demo"), ("test", "test"))
@@ -63,6 +64,9 @@ def _run(user: str, name: str, target: str, *, clone: Path, home: Path) -> dict[
     }
     for inherited in ("PYTHONPATH", "VIRTUAL_ENV", "BAILEE_CACHE", "BITCOIND", "ANVIL"):
         environment.pop(inherited, None)
+    identity: dict[str, Any] = {}
+    if own.pw_uid != os.getuid():
+        identity = {"user": own.pw_uid, "group": own.pw_gid, "extra_groups": []}
     log = ROOT / "build" / f"fresh-{user}-{name.replace(' ', '-')}.log"
     log.parent.mkdir(exist_ok=True)
     began_at = time.monotonic()
@@ -77,11 +81,7 @@ def _run(user: str, name: str, target: str, *, clone: Path, home: Path) -> dict[
                 stderr=subprocess.STDOUT,
                 timeout=COMMAND_SECONDS_MAX,
                 check=False,
-                **(
-                    {}
-                    if own.pw_uid == os.getuid()
-                    else {"user": own.pw_uid, "group": own.pw_gid, "extra_groups": []}
-                ),
+                **identity,
             ).returncode
         except subprocess.TimeoutExpired:
             code = -1
