@@ -180,9 +180,8 @@ def test_a_process_signs_with_the_announced_key(localnet: Localnet, tmp_path: Pa
 
 
 Attempt = Callable[[Any], Any]
+PUBLIC_FIELDS = {"certificate_chain", "creation_time", "hybrid_public_key", "name", "public_key"}
 BEYOND_A_SIGNER: dict[str, Attempt] = {
-    "read its wrap key": lambda vault: vault.secrets.transit.read_key(WRAP_KEY),
-    "read its statement key": lambda vault: vault.secrets.transit.read_key(STATEMENT_KEY),
     "list keys": lambda vault: vault.secrets.transit.list_keys(),
     "create a key": lambda vault: vault.secrets.transit.create_key("another"),
     "rotate": lambda vault: vault.secrets.transit.rotate_key(WRAP_KEY),
@@ -206,13 +205,23 @@ BEYOND_A_SIGNER: dict[str, Attempt] = {
     "turn auditing off": lambda vault: vault.sys.disable_audit_device("main"),
 }
 BEYOND_CUSTODY: dict[str, Attempt] = {
-    "read its key": lambda vault: vault.secrets.transit.read_key(ATTESTATION_KEY),
     "export": lambda vault: vault.secrets.transit.export_key(ATTESTATION_KEY, "signing-key"),
     "delete": lambda vault: vault.secrets.transit.delete_key(ATTESTATION_KEY),
     "encrypt": lambda vault: vault.secrets.transit.encrypt_data(ATTESTATION_KEY, PLAINTEXT),
     "back up": lambda vault: vault.secrets.transit.backup_key(ATTESTATION_KEY),
     "rotate": lambda vault: vault.secrets.transit.rotate_key(ATTESTATION_KEY),
 }
+
+
+def test_what_a_process_reads_of_its_keys_is_public(signer: Any, custody: Any) -> None:
+    """It reads them at its start, to refuse a key that could leave."""
+    for vault, name in ((signer, WRAP_KEY), (signer, STATEMENT_KEY), (custody, ATTESTATION_KEY)):
+        told = vault.secrets.transit.read_key(name)["data"]
+        assert not told["exportable"]
+        assert not told["allow_plaintext_backup"]
+        assert not told["deletion_allowed"]
+        for version in told["keys"].values():
+            assert isinstance(version, int) or set(version) <= PUBLIC_FIELDS
 
 
 @pytest.mark.parametrize("attempt", BEYOND_A_SIGNER.values(), ids=BEYOND_A_SIGNER)
