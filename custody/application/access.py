@@ -54,6 +54,23 @@ def require_party(principal: Principal, party: Party, *, role: Role) -> None:
         raise PrincipalNotAllowed(f"{principal.name} does not act for the {role} {party.entity}")
 
 
+def acting_party(account: PledgeAccount, principal: Principal) -> Party:
+    """The party that the caller acts for. An approver of a party's entity is not that party.
+
+    Raises:
+        PrincipalNotAllowed: it acts for none.
+    """
+    places = (
+        (account.pledgor, Role.PLEDGOR),
+        (account.secured_party, Role.SECURED_PARTY),
+        (account.custodian, Role.CUSTODIAN),
+    )
+    for party, role in places:
+        if principal.entity == party.entity and role in principal.roles:
+            return party
+    raise PrincipalNotAllowed(f"{principal.name} acts for no party of {account.account}")
+
+
 def require_etag(given: Etag, present: Etag) -> None:
     """Raise `EtagStale` unless the caller decided on what stands now."""
     if given != present:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from custody.application.access import (
     account_of,
+    acting_party,
     existing_account,
     policy_in_force,
     require_etag,
@@ -24,7 +25,6 @@ from custody.domain.errors import (
     FieldInvalid,
     LedgerInvariant,
     PolicyForbids,
-    PrincipalNotAllowed,
 )
 from custody.domain.identifiers import Etag, RequestId
 from custody.domain.ledger import Cause, CauseKind
@@ -145,9 +145,7 @@ def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Se
 
 def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
     account = account_of(uow, command.account, principal=principal)
-    party = account.party(principal.entity)
-    if party is None:
-        raise PrincipalNotAllowed(f"{principal.name} acts for no party of {account.account}")
+    party = acting_party(account, principal)
     require_etag(command.etag, account.etag)
     account.require_state(AccountState.AWAITING_SIGNATURES)
     require_same(command.envelope, account.statement_digest, tag=Tag.ACCOUNT_CONFLICT)

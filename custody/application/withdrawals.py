@@ -7,7 +7,7 @@ in any order → the signers (`outflows`).
 from dataclasses import dataclass, replace
 from typing import Final
 
-from custody.application.access import account_of, policy_in_force, require_etag
+from custody.application.access import account_of, acting_party, policy_in_force, require_etag
 from custody.application.destinations import destination_of
 from custody.application.idempotency import once
 from custody.application.journal import change
@@ -79,9 +79,7 @@ def create(uow: UnitOfWork, command: CreateWithdrawal, *, principal: Principal, 
         CollateralInsufficient: the free quantity does not cover amount and fee cap.
     """
     account = account_of(uow, command.account, principal=principal)
-    maker = account.party(principal.entity)
-    if maker is None:
-        raise PrincipalNotAllowed(f"{principal.name} acts for no party of {account.account}")
+    maker = acting_party(account, principal)
     return once(
         uow,
         principal=principal,
