@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-_WIRE_LOGGERS: Final = ("urllib3", "hvac", "asyncio", "web3")
+_WIRE_LOGGERS: Final = ("urllib3", "hvac", "asyncio")
 """Libraries whose DEBUG lines carry URLs and headers, and with them tokens."""
 
 

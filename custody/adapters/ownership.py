@@ -32,20 +32,6 @@ _ENGINES: Final = ("btclib", "kernel")
 _PROOF_CHARACTERS_MAX: Final = 4096
 
 
-def bitcoin_message(account: Account) -> str:
-    """What every cosigner signs. The digest binds every term of the account."""
-    return f"{_message(account)} bitcoin {account.bitcoin.script_pubkey}"
-
-
-def ethereum_message(account: Account) -> str:
-    """What the holder signs."""
-    return f"{_message(account)} ethereum {account.ethereum.address}"
-
-
-def _message(account: Account) -> str:
-    return f"bailee account {account.network.value} {account.account} {account.digest}"
-
-
 def verify_ownership(account: Account, proofs: Sequence[OwnershipProof]) -> None:
     """Check the proofs of all three pairs and of the Ethereum holder.
 
@@ -73,7 +59,7 @@ def _verify_pair(account: Account, first: OwnershipProof, second: OwnershipProof
         result = verify_message(
             account.bitcoin.script_pubkey,
             proof,
-            bitcoin_message(account).encode(),
+            account.bitcoin_ownership_message.encode(),
             engines=_ENGINES,
             allow_legacy=False,
             allow_unprefixed=False,
@@ -96,7 +82,7 @@ def _verify_holder(account: Account, parts: dict[SignerId, OwnershipProof]) -> N
         raise OwnershipUnproven(f"{holder} has not signed for the Ethereum address")
     try:
         recovered = EthereumAccount.recover_message(
-            encode_defunct(text=ethereum_message(account)), signature=signature
+            encode_defunct(text=account.ethereum_ownership_message), signature=signature
         )
     except (BadSignature, ValidationError, ValueError, TypeError) as error:
         raise OwnershipUnproven(f"{holder}: {error}") from error

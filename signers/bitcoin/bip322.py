@@ -72,21 +72,13 @@ class OwnershipChallenge:
     """32 bytes: BIP-143, SIGHASH_ALL, of the virtual transaction."""
 
 
-def account_message(account: Account) -> str:
-    """The text whose signature shows who holds the account's coins. Its digest binds every term."""
-    return (
-        f"bailee account {account.network.value} {account.account} {account.digest} "
-        f"bitcoin {account.bitcoin.script_pubkey}"
-    )
-
-
 def ownership_challenge(account: Account) -> OwnershipChallenge:
     """The challenge that the account statement alone determines.
 
     Raises:
         ImplementationsDisagree: embit and python-bitcoinlib computed different hashes.
     """
-    message, script = account_message(account), account_script(account)
+    message, script = account.bitcoin_ownership_message, account_script(account)
     witness_script = multisig.witness_script(account.bitcoin.keys)
     to_spend = build_to_spend(message.encode(), script)
     to_sign = build_to_sign(to_spend.txid())
@@ -164,7 +156,7 @@ def verify_account_proof(account: Account, proof: Proof) -> None:
     Raises:
         Refusal: `signature-invalid`.
     """
-    shown = verify_proof(account_script(account), account_message(account), proof, tag=Tag.SIGNATURE_INVALID)
+    shown = verify_proof(account_script(account), account.bitcoin_ownership_message, proof, tag=Tag.SIGNATURE_INVALID)
     refuse_unless(shown.form == PREFIX_SIMPLE, Tag.SIGNATURE_INVALID, f"a proof in the form {shown.form}")
 
 

@@ -26,14 +26,6 @@ _RECOVERY_OFFSET: Final = 27
 _SIGNATURE: Final = re.compile(r"(?:0x)?([0-9a-f]{128}(?:1b|1c))", re.ASCII)
 
 
-def account_message(account: Account) -> str:
-    """The text whose signature shows who holds the account's ether. Its digest binds every term."""
-    return (
-        f"bailee account {account.network.value} {account.account} {account.digest} "
-        f"ethereum {account.ethereum.address}"
-    )
-
-
 def message_digest(message: str) -> bytes:
     """What is signed of a message: 32 bytes."""
     data = message.encode()
@@ -49,7 +41,7 @@ async def sign_ownership(account: Account, *, sign: SignDigest) -> Proof:
     Raises:
         Refusal: `signature-invalid`.
     """
-    digest = message_digest(account_message(account))
+    digest = message_digest(account.ethereum_ownership_message)
     signature = await sign(digest)
     require_signature(account.ethereum.public_key, signature, digest)
     proof = Proof((signature[:64] + bytes([_RECOVERY_OFFSET + signature[64]])).hex())
@@ -63,7 +55,7 @@ def verify_account_proof(account: Account, proof: Proof) -> None:
     Raises:
         Refusal: `signature-invalid`.
     """
-    verify_proof(account.ethereum.address, account_message(account), proof, tag=Tag.SIGNATURE_INVALID)
+    verify_proof(account.ethereum.address, account.ethereum_ownership_message, proof, tag=Tag.SIGNATURE_INVALID)
 
 
 def verify_destination_proof(entry: AllowlistEntry) -> None:

@@ -190,6 +190,20 @@ class Account(Statement):
         """Pledgor, secured party, custodian."""
         return self.pledgor, self.secured_party, self.custodian
 
+    @property
+    def bitcoin_ownership_message(self) -> str:
+        """What every cosigner signs by BIP-322 to show that it can spend. The digest binds every term."""
+        return f"{self._ownership_message} bitcoin {self.bitcoin.script_pubkey}"
+
+    @property
+    def ethereum_ownership_message(self) -> str:
+        """What the holder signs by EIP-191 (version 0x45, "personal_sign") for the address."""
+        return f"{self._ownership_message} ethereum {self.ethereum.address}"
+
+    @property
+    def _ownership_message(self) -> str:
+        return f"bailee account {self.network.value} {self.account} {self.digest}"
+
     def party(self, entity: EntityId) -> Party:
         """The party that is this entity.
 

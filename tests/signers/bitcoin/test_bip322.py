@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signers.bitcoin.bip322 import (
-    account_message,
     combine_every_pair,
     combine_ownership,
     ownership_challenge,
@@ -61,7 +60,7 @@ async def test_a_signer_builds_and_signs_the_message_of_the_statement() -> None:
     key = MATERIAL.cosigners[0]
     assert await sign_ownership(ACCOUNT, key=key.public, sign=key.sign) == HALVES[0]
     for part in (ACCOUNT.network, ACCOUNT.account, ACCOUNT.digest, ACCOUNT.bitcoin.script_pubkey):
-        assert f" {part}" in account_message(ACCOUNT)
+        assert f" {part}" in ACCOUNT.bitcoin_ownership_message
 
 
 async def test_a_key_of_another_account_is_not_even_asked() -> None:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from signers.ethereum.address import address_of
 from signers.ethereum.eip191 import (
-    account_message,
     message_digest,
     sign_ownership,
     verify_account_proof,
@@ -44,7 +43,7 @@ async def test_the_holder_proves_the_account() -> None:
     assert len(proof) == 130
     verify_account_proof(ACCOUNT, proof)
     for part in (ACCOUNT.network, ACCOUNT.account, ACCOUNT.digest, ACCOUNT.ethereum.address):
-        assert f" {part}" in account_message(ACCOUNT)
+        assert f" {part}" in ACCOUNT.ethereum_ownership_message
 
 
 async def test_a_wrong_signature_does_not_leave() -> None:

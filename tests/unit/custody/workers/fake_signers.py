@@ -19,7 +19,6 @@ from embit.transaction import SIGHASH
 from eth_account import Account as EthereumAccount
 from eth_account.messages import encode_defunct
 
-from custody.adapters import ownership
 from custody.application.ports.signers import (
     BitcoinAttempt,
     CreatedKey,
@@ -214,7 +213,7 @@ def sign_transfer(*, intent: Intent, fee: Wei, key: PrivateKey, **changes: Any) 
 
 def ownership_part(account: Account, party: SignerParty, *, corrupt: bool = False) -> OwnershipProof:
     """A signer's part of the proofs over an account statement."""
-    message = ownership.bitcoin_message(account).encode()
+    message = account.bitcoin_ownership_message.encode()
     to_spend = build_to_spend(message, account.bitcoin.script_pubkey.raw)
     to_sign = build_to_sign(to_spend.txid())
     script = Script(multisig.witness_script(account.bitcoin.keys))
@@ -223,7 +222,7 @@ def ownership_part(account: Account, party: SignerParty, *, corrupt: bool = Fals
         digest[0] ^= 1
     ethereum = None
     if party.signer == account.ethereum.holder:
-        signable = encode_defunct(text=ownership.ethereum_message(account))
+        signable = encode_defunct(text=account.ethereum_ownership_message)
         ethereum = bytes(EthereumAccount.sign_message(signable, party.ethereum_key.secret).signature)
     signature = party.bitcoin_key.sign(bytes(digest), hasher=None) + bytes([SIGHASH_ALL])
     return OwnershipProof(signer=party.signer, bitcoin=signature, ethereum=ethereum)
