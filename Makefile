@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev down test test-slow bench lint format proto check-fresh clean
+.PHONY: help setup demo dev down test test-slow bench lint format proto lock check-fresh clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ format: $(READY) ## Format Python and protos
 
 proto: $(READY) ## Regenerate proto/gen from the protos
 	@$(BIN)/python proto/generate.py
+
+lock: $(READY) ## Resolve requirements.lock anew; versions that still fit stay
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
+	  --output-file requirements.lock pyproject.toml
 
 check-fresh: ## Clone, empty the caches, and run `make demo` and `make test` as root and as an ordinary user
 	@$(PYTHON) deploy/check_fresh.py
