@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from embit.ec import PrivateKey
 
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.demo.__main__ import tell
 from deploy.localnet.demo.record import Recorder
 from signers.keys.port import KeyRef

@@ -15,7 +15,7 @@ UP_SECONDS = 120.0
 PLAIN_OWNER = """
 import sys, threading
 from pathlib import Path
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 
 with Localnet(folder=Path(sys.argv[1])):
     if sys.argv[2] == "raise":

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.anvil import CHAIN_ID, Anvil
 
 pytestmark = pytest.mark.system

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.bitcoind import Bitcoind, BitcoinRpcUser
 from deploy.localnet.json_rpc import JsonRpc, NotJsonError, RpcError
 

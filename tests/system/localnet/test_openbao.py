@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hvac.exceptions import Forbidden, InvalidRequest, VaultDown, VaultError
 
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.openbao import ATTESTATION_KEY, STATEMENT_KEY, TRANSIT_MOUNT, WRAP_KEY, OpenBao
 from deploy.localnet.ports import LOOPBACK
 

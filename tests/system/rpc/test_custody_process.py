@@ -16,7 +16,7 @@ from bailee.custody.v1.account_service_pb2_grpc import AccountServiceStub
 from bailee.custody.v1.collateral_service_pb2_grpc import CollateralServiceStub
 from bailee.custody.v1.policy_service_pb2_grpc import PolicyServiceStub
 
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.people import Person
 from signers.statements.account import Account as AccountStatement
 
