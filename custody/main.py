@@ -63,7 +63,7 @@ from signers.statements.policy import Policy
 
 WORKER_INTERVAL_SECONDS: Final = 1.0
 RECURSION_LIMIT: Final = 1_000
-"""Python's own. py_ecc, which eth-account loads, sets 100,000: then nested JSON ends the process, not its parse."""
+"""Python's own. py_ecc, which eth-account loads, sets 100,000: nested JSON would then end the process."""
 
 STEP_SECONDS: Final = 2.0
 """What the workers' steps under way get to end by themselves; cancelled anywhere they are safe too."""

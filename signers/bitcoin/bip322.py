@@ -156,7 +156,9 @@ def verify_account_proof(account: Account, proof: Proof) -> None:
     Raises:
         Refusal: `signature-invalid`.
     """
-    shown = verify_proof(account_script(account), account.bitcoin_ownership_message, proof, tag=Tag.SIGNATURE_INVALID)
+    shown = verify_proof(
+        account_script(account), account.bitcoin_ownership_message, proof, tag=Tag.SIGNATURE_INVALID
+    )
     refuse_unless(shown.form == PREFIX_SIMPLE, Tag.SIGNATURE_INVALID, f"a proof in the form {shown.form}")
 
 

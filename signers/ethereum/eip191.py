@@ -55,7 +55,9 @@ def verify_account_proof(account: Account, proof: Proof) -> None:
     Raises:
         Refusal: `signature-invalid`.
     """
-    verify_proof(account.ethereum.address, account.ethereum_ownership_message, proof, tag=Tag.SIGNATURE_INVALID)
+    verify_proof(
+        account.ethereum.address, account.ethereum_ownership_message, proof, tag=Tag.SIGNATURE_INVALID
+    )
 
 
 def verify_destination_proof(entry: AllowlistEntry) -> None:

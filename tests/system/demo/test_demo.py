@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from embit.ec import PrivateKey
 
-from deploy.localnet.localnet import Localnet
 from deploy.localnet.demo.__main__ import tell
 from deploy.localnet.demo.record import Recorder
+from deploy.localnet.localnet import Localnet
 from signers.keys.port import KeyRef
 from signers.keys.vault_transit import associated_data
 

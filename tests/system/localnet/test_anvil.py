@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from deploy.localnet.localnet import Localnet
 from deploy.localnet.anvil import CHAIN_ID, Anvil
+from deploy.localnet.localnet import Localnet
 
 pytestmark = pytest.mark.system
 # The first account of the mnemonic every development tool ships.

@@ -2,9 +2,9 @@ import time
 
 import pytest
 
-from deploy.localnet.localnet import Localnet
 from deploy.localnet.bitcoind import Bitcoind, BitcoinRpcUser
 from deploy.localnet.json_rpc import JsonRpc, NotJsonError, RpcError
+from deploy.localnet.localnet import Localnet
 
 pytestmark = pytest.mark.system
 AMOUNT_SATS = 123_456_789
