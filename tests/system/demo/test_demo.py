@@ -1,43 +1,19 @@
 """The whole main job on a network of its own; afterwards nothing secret lies anywhere it must not."""
 
-import asyncio
 import base64
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from embit.ec import PrivateKey
 
-from deploy.localnet.demo.__main__ import tell
-from deploy.localnet.demo.record import Recorder
 from deploy.localnet.localnet import Localnet
-from signers.keys.port import KeyRef
-from signers.keys.vault_transit import associated_data
+from tests.system.demo.played import SIGNERS, Played
 
 pytestmark = pytest.mark.system
-
-SIGNERS = (1, 2, 3)
-
-
-class Played:
-    """The network after the demo, still running."""
-
-    def __init__(self, net: Localnet, record: Recorder) -> None:
-        self.net = net
-        self.record = record
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    record = Recorder()
-    with Localnet(folder=tmp_path_factory.mktemp("demo") / "state") as net:
-        asyncio.run(tell(net, record))
-        yield Played(net, record)
 
 
 def test_every_step_holds_and_leaves_evidence(played: Played, tmp_path: Path) -> None:
@@ -54,7 +30,7 @@ def test_the_demo_shows_each_refusal_by_its_name(played: Played) -> None:
 
 
 def test_account_keys_are_nowhere(played: Played) -> None:
-    keys = [key for number in SIGNERS for key in _account_keys(played.net, number)]
+    keys = [key for number in SIGNERS for key in played.private_keys(number)]
     assert len(keys) == 4, "three for BTC and one for ETH"
     needles = {name: text for key in keys for name, text in _spellings(key).items()}
     assert _found(played.net, needles, below=played.net.state.path) == []
@@ -83,26 +59,6 @@ def test_signers_are_not_dumpable(played: Played) -> None:
     for number in SIGNERS:
         log = (played.net.state.logs / f"signer-{number}.log").read_text()
         assert "process: non-dumpable, no core files" in log
-
-
-def _account_keys(net: Localnet, number: int) -> list[bytes]:
-    """The real private keys of one signer, unwrapped with its root token."""
-    bao = net.openbao[number]
-    store = net.state.path / f"signer-{number}" / "keys.db"
-    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
-        rows = connection.execute("SELECT account, chain, key_id, ciphertext FROM wrapped_key").fetchall()
-    return [_unwrap(bao, KeyRef(account=a, chain=c, key_id=k), text) for a, c, k, text in rows]
-
-
-def _unwrap(bao: Any, ref: KeyRef, ciphertext: str) -> bytes:
-    answer = bao.administrator().write(
-        f"{bao.access.transit_mount}/decrypt/{bao.access.wrap_key}",
-        ciphertext=ciphertext,
-        associated_data=base64.b64encode(associated_data(ref)).decode(),
-    )
-    raw = base64.b64decode(answer["data"]["plaintext"])
-    assert len(raw) == 32
-    return raw
 
 
 def _spellings(raw: bytes) -> dict[str, bytes]:
