@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from embit.ec import PrivateKey
 
-from deploy.localnet.localnet import Localnet
 from tests.system.demo.played import SIGNERS, Played
+from tests.system.search import found
 
 pytestmark = pytest.mark.system
 
@@ -33,7 +32,7 @@ def test_account_keys_are_nowhere(played: Played) -> None:
     keys = [key for number in SIGNERS for key in played.private_keys(number)]
     assert len(keys) == 4, "three for BTC and one for ETH"
     needles = {name: text for key in keys for name, text in _spellings(key).items()}
-    assert _found(played.net, needles, below=played.net.state.path) == []
+    assert found(played.net, needles) == []
 
 
 def test_tokens_and_unseal_shares_are_only_with_the_deliverer(played: Played) -> None:
@@ -42,7 +41,7 @@ def test_tokens_and_unseal_shares_are_only_with_the_deliverer(played: Played) ->
         secrets = json.loads(bao.secrets_file.read_text())
         needles[f"{bao.name} root"] = secrets["root_token"].encode()
         needles |= {f"{bao.name} share {i}": s.encode() for i, s in enumerate(secrets["unseal_shares"])}
-    assert _found(played.net, needles, below=played.net.state.path, apart=("deliverer",)) == []
+    assert found(played.net, needles, apart=("deliverer",)) == []
 
 
 def test_no_delivered_secret_id_is_left(played: Played) -> None:
@@ -51,7 +50,7 @@ def test_no_delivered_secret_id_is_left(played: Played) -> None:
 
 def test_the_search_finds_what_is_there(played: Played) -> None:
     digest = played.net.policy.digest.encode()
-    assert _found(played.net, {"policy": digest}, below=played.net.state.path) != []
+    assert found(played.net, {"policy": digest}) != []
 
 
 def test_signers_are_not_dumpable(played: Played) -> None:
@@ -76,26 +75,3 @@ def _spellings(raw: bytes) -> dict[str, bytes]:
         f"{name} PKCS#8": pkcs8,
         f"{name} PKCS#8 base64": base64.b64encode(pkcs8),
     }
-
-
-def _found(
-    net: Localnet, needles: Mapping[str, bytes], *, below: Path, apart: tuple[str, ...] = ()
-) -> list[str]:
-    """Where any needle lies: files, environments, command lines."""
-    places = {
-        str(file): file.read_bytes()
-        for file in below.rglob("*")
-        if file.is_file() and not set(file.relative_to(below).parts) & set(apart)
-    }
-    for process in net.supervisor.processes:
-        if process.is_running:
-            for name in ("environ", "cmdline"):
-                place = Path(f"/proc/{process.pid}/{name}")
-                try:
-                    places[str(place)] = place.read_bytes()
-                except PermissionError:
-                    # A non-dumpable process hides its environment even from its own user: what we want.
-                    assert name == "environ"
-    return [
-        f"{what} in {where}" for where, data in places.items() for what, x in needles.items() if x in data
-    ]

@@ -1,0 +1,39 @@
+"""Where a network shows what it holds: files, environments and command lines."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from deploy.localnet.localnet import Localnet
+
+
+def found(net: Localnet, needles: Mapping[str, bytes], *, apart: Collection[str] = ()) -> list[str]:
+    """Where any needle lies.
+
+    Args:
+        net: the running network; this process is searched too.
+        needles: what is looked for, by a name that may be shown.
+        apart: folders of the state that may hold it.
+    """
+    return [
+        f"{what} in {place}"
+        for place, data in _places(net, apart=apart)
+        for what, needle in needles.items()
+        if needle in data
+    ]
+
+
+def _places(net: Localnet, *, apart: Collection[str]) -> Iterator[tuple[Path, bytes]]:
+    state = net.state.path
+    for file in state.rglob("*"):
+        if file.is_file() and not set(file.relative_to(state).parts) & set(apart):
+            yield file, file.read_bytes()
+    running = [process.pid for process in net.supervisor.processes if process.is_running]
+    for pid in (*running, os.getpid()):
+        command_line, environment = Path(f"/proc/{pid}/cmdline"), Path(f"/proc/{pid}/environ")
+        yield command_line, command_line.read_bytes()
+        try:
+            yield environment, environment.read_bytes()
+        except PermissionError:
+            # A non-dumpable process hides its environment even from its own user: what we want.
+            continue
