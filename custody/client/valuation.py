@@ -1,35 +1,17 @@
-"""Repeats the valuation of a report: exact integers, rounded against the borrower.
+"""Repeats the valuation of a report, by the rule of `signers.statements.valuation`."""
 
-Source of the haircut and of what a price must be: SFC circular 26EC5 (11 Feb 2026), through the policy.
-"""
-
-import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
 
 from custody.client.errors import VerificationError
-from signers.statements.amounts import UNITS_PER_COIN, Amount, Asset
+from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import GENESIS, Digest, Seconds, Value
+from signers.statements.identifiers import Seconds, Value
 from signers.statements.network import Network
 from signers.statements.policy import Policy, Role
 from signers.statements.price import Price
 from signers.statements.refusals import Refusal
 from signers.statements.report import AssetPosition, Report, ValueStatus
-
-BPS: Final = 10_000
-CLOCK_TOLERANCE_SECONDS: Final = 5
-"""How far a publisher's clock may run ahead. A price from later would stay fresh for too long."""
-
-
-def market_value(units: int, asset: Asset, price: Value) -> int:
-    """Quantity × price, rounded down, in 1e-8 of the currency."""
-    return units * price.units // UNITS_PER_COIN[asset]
-
-
-def lending_value(units: int, asset: Asset, price: Value, *, haircut_bps: int) -> int:
-    """Quantity × price × (1 - haircut), rounded down once, at the end."""
-    return units * price.units * (BPS - haircut_bps) // (BPS * UNITS_PER_COIN[asset])
+from signers.statements.valuation import is_fresh, lending_value, market_value, price_set
 
 
 def check_report(report: Report, policy: Policy) -> None:
@@ -65,32 +47,24 @@ def _check_price(position: AssetPosition, report: Report, policy: Policy) -> Non
     terms = policy.prices
     if position.price is None or position.price_at is None or position.price_sources < terms.publishers_min:
         raise VerificationError(f"{position.asset}: valued with {position.price_sources} prices")
-    age = report.at - position.price_at
-    if not -CLOCK_TOLERANCE_SECONDS <= age <= terms.age_max_seconds:
+    if not is_fresh(position.price_at, terms, now=report.at):
+        age = report.at - position.price_at
         raise VerificationError(f"{position.asset}: valued with a price of {age} s before the report")
 
 
 def _check_values(position: AssetPosition, policy: Policy) -> None:
-    units, asset, haircut = (
-        position.confirmed.units,
-        position.asset,
-        policy.terms_of(position.asset).haircut_bps,
-    )
-    lent = position.status is ValueStatus.OK
-    market = 0 if position.price is None else market_value(units, asset, position.price)
-    lending = (
-        lending_value(units, asset, position.price, haircut_bps=haircut) if lent and position.price else 0
-    )
-    follows = (haircut, market, lending, 0)
-    says = (
-        position.haircut_bps,
-        position.market_value.units,
-        position.lending_value.units,
-        position.capital_value.units,
-    )
+    quantity, price = position.confirmed, position.price
+    haircut, nothing = policy.terms_of(position.asset).haircut_bps, Value("0")
+    market = lending = nothing
+    if price is not None:
+        market = market_value(quantity, price)
+        if position.status is ValueStatus.OK:
+            lending = lending_value(quantity, price, haircut_bps=haircut)
+    follows = (haircut, market, lending, nothing)
+    says = (position.haircut_bps, position.market_value, position.lending_value, position.capital_value)
     if says != follows:
         raise VerificationError(
-            f"{asset}: haircut, market, lending and capital value are {says}, where {follows} follows"
+            f"{position.asset}: haircut, market, lending, capital value are {says}, where {follows} follows"
         )
 
 
@@ -111,11 +85,11 @@ def lendable_value(report: Report, policy: Policy, *, released: Mapping[Asset, i
         price, at = position.price, position.price_at
         if report.halted or position.status is not ValueStatus.OK or price is None or at is None:
             continue
-        if not -CLOCK_TOLERANCE_SECONDS <= now - at <= policy.prices.age_max_seconds:
+        if not is_fresh(at, policy.prices, now=now):
             continue
         left = max(0, position.confirmed.units - released.get(position.asset, 0))
         haircut = policy.terms_of(position.asset).haircut_bps
-        total += lending_value(left, position.asset, price, haircut_bps=haircut)
+        total += lending_value(amount_of(position.asset, left), price, haircut_bps=haircut).units
     return Value(str(total))
 
 
@@ -170,13 +144,6 @@ def _subsets(known: Sequence[Price]) -> list[Sequence[Price]]:
     by_age = sorted(known, key=lambda price: price.at)
     dropped = [set(map(id, by_age[:count])) for count in range(len(by_age))]
     return [[price for price in known if id(price) not in gone] for gone in dropped]
-
-
-def price_set(prices: Collection[Price]) -> Digest:
-    """What a report cites: SHA-256 of the 32-byte digests of the price statements, by publisher."""
-    if not prices:
-        return GENESIS
-    return Digest(hashlib.sha256(b"".join(price.digest.raw for price in prices)).hexdigest())
 
 
 def _median(units: Sequence[int]) -> Value:

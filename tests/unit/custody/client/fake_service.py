@@ -39,7 +39,6 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from custody.client.connection import Credentials
-from custody.client.valuation import lending_value, market_value, price_set
 from deploy.localnet.certificates import CertificateAuthority
 from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
@@ -49,6 +48,7 @@ from signers.statements.merkle import MerkleTree
 from signers.statements.price import Price
 from signers.statements.receipt import Act
 from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
+from signers.statements.valuation import lending_value, market_value, price_set
 from tests.factories import BTC, ETH, World
 
 SERVER_NAME = "custody.bailee"
@@ -193,17 +193,17 @@ class FakeCustody:
         prices = [Price.parse(envelope.payload) for envelope in self.world.prices(asset)]
         prices.sort(key=lambda price: price.publisher)
         median = sorted(price.price.units for price in prices)[1]
-        units, value = HELD[asset], Value(str(median))
+        held, value = amount_of(asset, HELD[asset]), Value(str(median))
         haircut = self.world.policy.terms_of(asset).haircut_bps
         nothing = amount_of(asset, 0)
         position = AssetPosition(
             asset=asset,
-            confirmed=amount_of(asset, units),
+            confirmed=held,
             pending=nothing,
             reserved=nothing,
             posted=nothing,
             withdrawing=nothing,
-            free=amount_of(asset, units),
+            free=held,
             shortfall=nothing,
             status=ValueStatus.OK,
             price=value,
@@ -211,8 +211,8 @@ class FakeCustody:
             price_sources=3,
             price_set=price_set(prices),
             haircut_bps=haircut,
-            market_value=Value(str(market_value(units, asset, value))),
-            lending_value=Value(str(lending_value(units, asset, value, haircut_bps=haircut))),
+            market_value=market_value(held, value),
+            lending_value=lending_value(held, value, haircut_bps=haircut),
             capital_value=Value("0"),
             seen_at=ChainPoint(height=100, block_hash=BlockHash("ab" * 32)),
         )
