@@ -23,10 +23,9 @@ from custody.client.reader import account_name, lien_name, withdrawal_name
 from custody.client.signing_party import SigningParty
 from custody.client.signing_record import SignedEncumbrance, SignedRelease, SigningRecord
 from custody.client.trust import TrustRoot
-from custody.client.valuation import lendable_value, total_of
 from signers.statements.amounts import Amount
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
-from signers.statements.identifiers import AccountId, Digest, EntityId, LienId, Seconds, Value
+from signers.statements.identifiers import AccountId, Digest, EntityId, LienId, Seconds
 from signers.statements.intent import Intent, Release
 from signers.statements.report import Report
 
@@ -103,18 +102,6 @@ class MarginEngine(SigningParty):
             resource = await self.lien(account, lien)
             amount = self._chain(account).own(resource.envelope)[0].amount
         return await self._encumber(account, EncumbranceKind.VOID, lien, amount)
-
-    def lendable_value(self, report: Report) -> Value:
-        """What can be lent against now: every release signed here counts as gone until it has ended.
-
-        Args:
-            report: verified, of an account of this party.
-
-        Returns:
-            1e-8 of the policy's currency.
-        """
-        released = total_of(release.held for release in self.record.outstanding(report.account))
-        return lendable_value(report, self.trust.policy, released=released, now=self.now())
 
     async def settle_releases(self, account: str) -> list[SignedRelease]:
         """Find out which releases have ended: settled, and the reports count the coins out.

@@ -1,7 +1,7 @@
 """Reads that every kind of client has, each verified where there is something to verify."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Final
 
 from bailee.custody.v1 import (
@@ -25,12 +25,12 @@ from custody.client.errors import VerificationError
 from custody.client.events import CollateralEvent, read_event
 from custody.client.signing_record import BatchMark, SigningRecord
 from custody.client.trust import CLOCK_TOLERANCE_SECONDS, TrustRoot, VerifiedReport
-from custody.client.valuation import cited_prices, verify_price
+from custody.client.valuation import cited_prices, lending_values, total_of, verify_price
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, Seconds
+from signers.statements.identifiers import AccountId, Seconds, Value
 from signers.statements.intent import Intent
 from signers.statements.price import Price
 from signers.statements.receipt import Receipt
@@ -240,14 +240,43 @@ class Reader:
         """
         return [self._price(resource.envelope) for resource in await self.prices()]
 
-    async def evidence(self, report: Report) -> dict[Asset, tuple[Price, ...]]:
-        """The signed prices behind a report, its median repeated; empty where they have moved on since.
+    def evidence(self, report: Report, prices: Collection[Price]) -> dict[Asset, tuple[Price, ...]]:
+        """The signed prices behind a report, its valuation repeated from them.
+
+        Args:
+            report: verified.
+            prices: as `verified_prices` returned them, after the report was read.
+
+        Returns:
+            By asset; empty where the report cites other prices than these: then its price is not verified.
 
         Raises:
-            VerificationError: a price that nobody signed, or another median.
+            VerificationError: another price or status follows from the prices that it cites.
         """
-        prices = await self.verified_prices()
-        return {position.asset: cited_prices(position, prices) for position in report.positions}
+        return {
+            position.asset: cited_prices(position, report, self.trust.policy, prices=prices)
+            for position in report.positions
+        }
+
+    def lending_values(self, report: Report, prices: Collection[Price]) -> dict[Asset, Value]:
+        """What each asset of a report can be lent against now, by this machine's clock.
+
+        The prices are the publishers', never the report's; every release that this record holds counts as
+        gone until it has ended. The quantities are custody's word.
+
+        Args:
+            report: verified.
+            prices: as `verified_prices` returned them.
+
+        Returns:
+            1e-8 of the policy's currency, by asset.
+        """
+        released = total_of(release.held for release in self.record.outstanding(report.account))
+        return lending_values(report, self.trust.policy, prices=prices, released=released, now=self.now())
+
+    def lendable_value(self, report: Report, prices: Collection[Price]) -> Value:
+        """The sum of `lending_values`."""
+        return Value(str(sum(value.units for value in self.lending_values(report, prices).values())))
 
     def _price(self, envelope: bytes) -> Price:
         try:

@@ -1,6 +1,9 @@
-"""Repeats the valuation of a report, by the rule of `signers.statements.valuation`."""
+"""Repeats the valuation of a report, and values its quantities anew at prices that custody has no say in.
 
-from collections.abc import Iterable, Mapping, Sequence
+Both by the rule of `signers.statements.valuation`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from custody.client.errors import VerificationError
 from signers.statements.amounts import Amount, Asset, amount_of
@@ -11,7 +14,7 @@ from signers.statements.policy import Policy, Role
 from signers.statements.price import Price
 from signers.statements.refusals import Refusal
 from signers.statements.report import AssetPosition, Report, ValueStatus
-from signers.statements.valuation import is_fresh, lending_value, market_value, price_set
+from signers.statements.valuation import Quote, is_fresh, lending_value, market_value, price_set, quote
 
 
 def check_report(report: Report, policy: Policy) -> None:
@@ -68,41 +71,63 @@ def _check_values(position: AssetPosition, policy: Policy) -> None:
         )
 
 
-def lendable_value(report: Report, policy: Policy, *, released: Mapping[Asset, int], now: Seconds) -> Value:
-    """What can be lent against, at this moment, for a secured party that trusts no hold but its own.
+def lending_values(
+    report: Report,
+    policy: Policy,
+    *,
+    prices: Collection[Price],
+    released: Mapping[Asset, int],
+    now: Seconds,
+) -> dict[Asset, Value]:
+    """What each asset can be lent against at this moment, at a price that custody has no say in.
 
     Args:
-        report: verified.
+        report: verified. Its quantities are custody's word; its prices are not looked at.
         policy: whose terms value it.
+        prices: verified; the latest of each publisher.
         released: smallest units per asset that can still leave on releases this party signed.
         now: the reader's own time.
 
     Returns:
-        1e-8 of the policy's currency. A halted account, and an asset whose price is no longer fresh, count 0.
+        1e-8 of the policy's currency. 0 for a halted account, for an asset that custody itself marks stale or
+        disputed, and where too few publishers' prices are fresh at `now` and agree.
     """
-    total = 0
-    for position in report.positions:
-        price, at = position.price, position.price_at
-        if report.halted or position.status is not ValueStatus.OK or price is None or at is None:
-            continue
-        if not is_fresh(at, policy.prices, now=now):
-            continue
-        left = max(0, position.confirmed.units - released.get(position.asset, 0))
-        haircut = policy.terms_of(position.asset).haircut_bps
-        total += lending_value(amount_of(position.asset, left), price, haircut_bps=haircut).units
-    return Value(str(total))
+    return {
+        position.asset: _lending_value(position, report, policy, prices=prices, released=released, now=now)
+        for position in report.positions
+    }
+
+
+def _lending_value(
+    position: AssetPosition,
+    report: Report,
+    policy: Policy,
+    *,
+    prices: Collection[Price],
+    released: Mapping[Asset, int],
+    now: Seconds,
+) -> Value:
+    asset = position.asset
+    current = quote(_of(asset, prices), policy.prices, now=now)
+    lends = not report.halted and position.status is current.status is ValueStatus.OK
+    if not lends or current.price is None:
+        return Value("0")
+    left = amount_of(asset, max(0, position.confirmed.units - released.get(asset, 0)))
+    return lending_value(left, current.price, haircut_bps=policy.terms_of(asset).haircut_bps)
 
 
 def verify_price(envelope: Envelope, policy: Policy, *, network: Network) -> Price:
-    """A price that a publisher of the policy signed.
+    """A price that a publisher of the policy signed, in the policy's currency.
 
     Raises:
-        VerificationError: nobody who may has signed it.
+        VerificationError: nobody who may has signed it, or it is in another currency.
     """
     try:
         price = Price.read(envelope, network=network)
     except Refusal as error:
         raise VerificationError(f"price: {error}") from error
+    if price.currency != policy.prices.currency:
+        raise VerificationError(f"a price in {price.currency}, the policy values in {policy.prices.currency}")
     keys = [
         key.public_key
         for key in policy.keys
@@ -117,26 +142,43 @@ def _stands(revoked_at: Seconds | None, at: Seconds) -> bool:
     return revoked_at is None or at < revoked_at
 
 
-def cited_prices(position: AssetPosition, prices: Iterable[Price]) -> tuple[Price, ...]:
-    """The prices that a position was valued with, if they are all still at hand, and the median repeated.
+def cited_prices(
+    position: AssetPosition, report: Report, policy: Policy, *, prices: Collection[Price]
+) -> tuple[Price, ...]:
+    """The prices that a position was valued with, if they are all still at hand, and the valuation repeated.
 
     Args:
-        position: of a verified report.
+        position: of the report.
+        report: verified.
+        policy: how many prices, how old, how far apart.
         prices: verified; the latest of each publisher.
 
     Returns:
-        The prices by publisher; empty where the report cites older ones, which cannot be repeated any more.
+        The prices by publisher; empty where the report cites others, and its price is custody's word alone.
 
     Raises:
-        VerificationError: these prices have another median.
+        VerificationError: by the policy, another price or status follows from the prices that it cites.
     """
-    known = sorted((p for p in prices if p.asset is position.asset), key=lambda price: price.publisher)
+    known = sorted(_of(position.asset, prices), key=lambda price: price.publisher)
     cited = next((used for used in _subsets(known) if price_set(used) == position.price_set), ())
-    if cited and position.price != _median([price.price.units for price in cited]):
-        raise VerificationError(
-            f"{position.asset}: the prices cited have another median than {position.price}"
-        )
+    if cited:
+        _require_quote(position, quote(cited, policy.prices, now=report.at))
     return tuple(cited)
+
+
+def _require_quote(position: AssetPosition, follows: Quote) -> None:
+    # Custody also marks as disputed what its nodes disagree about: no price tells, and it lends nothing.
+    status = follows.status if position.status is not ValueStatus.DISPUTED else position.status
+    says = (position.status, position.price, position.price_at, position.price_sources, position.price_set)
+    if says != (status, follows.price, follows.at, follows.sources, follows.price_set):
+        raise VerificationError(
+            f"{position.asset}: {position.status} at {position.price} by {position.price_sources} publishers;"
+            f" from the prices it cites follows {follows.status} at {follows.price} by {follows.sources}"
+        )
+
+
+def _of(asset: Asset, prices: Iterable[Price]) -> list[Price]:
+    return [price for price in prices if price.asset is asset]
 
 
 def _subsets(known: Sequence[Price]) -> list[Sequence[Price]]:
@@ -144,12 +186,6 @@ def _subsets(known: Sequence[Price]) -> list[Sequence[Price]]:
     by_age = sorted(known, key=lambda price: price.at)
     dropped = [set(map(id, by_age[:count])) for count in range(len(by_age))]
     return [[price for price in known if id(price) not in gone] for gone in dropped]
-
-
-def _median(units: Sequence[int]) -> Value:
-    ordered, half = sorted(units), len(units) // 2
-    middle = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) // 2
-    return Value(str(middle))
 
 
 def total_of(amounts: Iterable[Amount]) -> dict[Asset, int]:

@@ -16,7 +16,7 @@ from signers.statements.allowlist import AllowlistEntry, BitcoinDestination
 from signers.statements.amounts import Asset, Sats
 from signers.statements.encumbrance import Encumbrance
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import IntentId
+from signers.statements.identifiers import Digest, IntentId, Seconds
 from signers.statements.intent import Intent, Release
 from tests.factories import BTC, Person, World
 from tests.unit.custody.cli.conftest import Bailee, Run
@@ -164,9 +164,31 @@ def test_a_report_is_shown_with_its_evidence(play: Play, world: World) -> None:
     assert run.exit_code == 0, run.stderr
     assert run.json["statement"]["positions"][0]["lending_value"] == str(2 * 100_000 * 10**8 * 4 // 10)
     assert [len(prices) for prices in run.json["prices"].values()] == [3, 3]
+    assert run.json["not_verified"] == ["quantities"]
     text = play(world.secured_party, "report", "show", ACCOUNT, json=False).stdout
     assert "2.00000000 BTC (200000000 sat)" in text
-    assert "median repeated from" in text
+    assert "repeated from prices-one, prices-three, prices-two" in text
+    assert "NOT verified  " in text
+
+
+def test_a_price_that_nobody_can_be_shown_to_have_signed_is_said_to_be_unverified(
+    play: Play, custody: FakeCustody, world: World
+) -> None:
+    lie = custody.position(Asset.BTC, price_set=Digest("ee" * 32))
+    custody.report = custody.make_report(positions=(lie, custody.position(Asset.ETH)))
+    shown = play(world.secured_party, "report", "show", ACCOUNT).json
+    assert shown["not_verified"] == ["quantities", "BTC price"]
+    assert shown["lending_values_now"]["BTC"] == str(2 * 100_000 * 10**8 * 4 // 10)
+    assert "NOT VERIFIED" in play(world.secured_party, "report", "show", ACCOUNT, json=False).stdout
+
+
+def test_a_report_lends_nothing_now_without_fresh_prices(
+    play: Play, custody: FakeCustody, world: World
+) -> None:
+    old = Seconds(world.now - 61)
+    custody.prices = [custody.price(envelope) for asset in Asset for envelope in world.prices(asset, at=old)]
+    shown = play(world.secured_party, "report", "show", ACCOUNT).json
+    assert shown["lending_values_now"] == {"BTC": "0", "ETH": "0"}
 
 
 def test_a_false_report_is_not_shown(play: Play, custody: FakeCustody, world: World) -> None:
@@ -392,7 +414,14 @@ KEYS = {
     ("lien", "list", ACCOUNT): {"liens"},
     ("withdrawal", "show", ACCOUNT, WITHDRAWAL): {"withdrawal", "intent"},
     ("withdrawal", "list", ACCOUNT): {"withdrawals"},
-    ("report", "show", ACCOUNT): {"digest", "type", "statement", "prices"},
+    ("report", "show", ACCOUNT): {
+        "digest",
+        "type",
+        "statement",
+        "prices",
+        "lending_values_now",
+        "not_verified",
+    },
     ("postings", "list", ACCOUNT): {"postings"},
     ("receipt", "show", ACCOUNT, WITHDRAWAL): {"receipts"},
 }

@@ -107,7 +107,7 @@ class FakeCustody:
         )
         self.destinations = {entry.name: entry for entry in map(self._destination, Asset)}
         self.withdrawals = {f"{self.name}/withdrawals/{WITHDRAWAL}": self._withdrawal(Asset.BTC)}
-        self.prices = [self._price(envelope) for asset in Asset for envelope in world.prices(asset)]
+        self.prices = [self.price(envelope) for asset in Asset for envelope in world.prices(asset)]
         self.report = self.make_report()
         self.events: list[collateral_service_pb2.WatchCollateralResponse] = []
 
@@ -176,7 +176,7 @@ class FakeCustody:
             etag="withdrawal-etag",
         )
 
-    def _price(self, envelope: Envelope) -> price_pb2.Price:
+    def price(self, envelope: Envelope) -> price_pb2.Price:
         price = Price.parse(envelope.payload)
         return price_pb2.Price(
             name=f"prices/{price.publisher}-{price.asset.lower()}",
@@ -368,7 +368,7 @@ class FakeCustody:
         return self.report
 
     def _on_publish_prices(self, request: Any) -> Any:
-        prices = [self._price(Envelope.from_json(envelope)) for envelope in request.envelopes]
+        prices = [self.price(Envelope.from_json(envelope)) for envelope in request.envelopes]
         return price_service_pb2.PublishPricesResponse(prices=prices)
 
     def _on_reserve_lien(self, request: Any) -> Any:

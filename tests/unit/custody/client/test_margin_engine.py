@@ -17,7 +17,6 @@ from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import GENESIS, Seconds
 from signers.statements.intent import Release
-from signers.statements.report import Report
 from tests.factories import BTC, World
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody, failed, later
 
@@ -396,7 +395,7 @@ async def test_what_was_released_is_not_lent_against(
     before = sum(position.lending_value.units for position in report.positions)
     # Half a bitcoin and the fee cap of 50,000 sat, at 100,000 and 40 %.
     gone = (BTC // 2 + 50_000) * 100_000 * 4000 // 10_000
-    assert released.lendable_value(report).units == before - gone
+    assert released.lendable_value(report, await released.verified_prices()).units == before - gone
 
 
 async def test_a_release_counts_even_where_its_answer_got_lost(
@@ -462,6 +461,7 @@ async def test_nothing_is_read_where_nothing_is_outstanding(
 
 
 async def test_reports_and_time_are_the_reader_s(engine: MarginEngine, account: str, world: World) -> None:
-    report: Report = await engine.report(account)
+    report, prices = await engine.report(account), await engine.verified_prices()
+    assert engine.lendable_value(report, prices).units > 0
     engine._clock = lambda: float(Seconds(world.now + 3600))
-    assert engine.lendable_value(report).units == 0
+    assert engine.lendable_value(report, prices).units == 0

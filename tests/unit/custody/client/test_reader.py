@@ -254,7 +254,8 @@ async def test_one_false_receipt_refuses_them_all(
 
 
 async def test_the_evidence_of_a_report_is_signed_prices(reader: Reader, account: str) -> None:
-    evidence = await reader.evidence(await reader.report(account))
+    report = await reader.report(account)
+    evidence = reader.evidence(report, await reader.verified_prices())
     assert {asset: len(prices) for asset, prices in evidence.items()} == {Asset.BTC: 3, Asset.ETH: 3}
 
 
