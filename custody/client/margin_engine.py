@@ -20,19 +20,18 @@ from custody.client.connection import Connection, new_request_id
 from custody.client.encumbrance_chain import EncumbranceChain, Head
 from custody.client.errors import BaileeError, VerificationError
 from custody.client.reader import account_name, lien_name, withdrawal_name
+from custody.client.releases import has_left, is_unsignable
 from custody.client.signing_party import SigningParty
 from custody.client.signing_record import SignedEncumbrance, SignedRelease, SigningRecord
 from custody.client.trust import TrustRoot
 from signers.statements.amounts import Amount
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.identifiers import AccountId, Digest, EntityId, LienId, Seconds
-from signers.statements.intent import Intent, Release
+from signers.statements.intent import Anchor, Intent, Release
 from signers.statements.report import Report
 
 RESERVATION_SECONDS: Final = 300
 RELEASE_SECONDS: Final = 3600
-SIGNERS_SKEW_SECONDS: Final = 2 * 3600
-"""How far a signer's clock may be off before it refuses: until then it can announce on an expired release."""
 _CHAIN_RACES_MAX: Final = 16
 
 
@@ -104,34 +103,34 @@ class MarginEngine(SigningParty):
         return await self._encumber(account, EncumbranceKind.VOID, lien, amount)
 
     async def settle_releases(self, account: str) -> list[SignedRelease]:
-        """Find out which releases have ended: settled, and the reports count the coins out.
+        """Find out which releases have ended, and stop counting them.
 
-        A cancelled or expired withdrawal is the service's word alone, and a release in its hands stays usable
-        until it runs out; only then does it end.
+        Custody's word ends none. A release ends where the signers themselves refused its intent as expired,
+        or where a withdrawal released on the same anchor has settled and its coins are counted nowhere.
 
         Returns:
             The releases that are still outstanding.
+
+        Raises:
+            VerificationError: a report, receipt or posting that does not verify.
         """
         outstanding = self.record.outstanding(account)
         if not outstanding:
             return []
+        shown = [(each, await self.withdrawal(account, each.withdrawal)) for each in outstanding]
         report = await self.report(account)
+        settled = any(resource.state == withdrawal_pb2.Withdrawal.STATE_SETTLED for _, resource in shown)
+        ledger = await self.postings(account) if settled else []
+        spent: set[Anchor] = set()
+        for release, resource in shown:
+            if has_left(release, resource, report, ledger):
+                spent.add(release.intent.anchor)
+            elif is_unsignable(release, self._receipts(resource, release.intent), now=self.now()):
+                self.record.end_release(release.intent.digest)
         for release in outstanding:
-            resource = await self.withdrawal(account, release.withdrawal)
-            if self._ended(release, resource, report):
-                self.record.end_release(release.intent_digest)
+            if release.intent.anchor in spent:
+                self.record.end_release(release.intent.digest)
         return self.record.outstanding(account)
-
-    def _ended(self, release: SignedRelease, resource: withdrawal_pb2.Withdrawal, report: Report) -> bool:
-        if resource.account_sequence > report.account_sequence:
-            return False
-        if resource.state == withdrawal_pb2.Withdrawal.STATE_SETTLED:
-            return resource.intent_digest == release.intent_digest
-        unused = resource.state in (
-            withdrawal_pb2.Withdrawal.STATE_CANCELLED,
-            withdrawal_pb2.Withdrawal.STATE_EXPIRED,
-        )
-        return unused and self.now() > release.expires_at + SIGNERS_SKEW_SECONDS
 
     async def release(
         self, account: str, withdrawal: str, *, intent_digest: Digest, seconds: int = RELEASE_SECONDS
@@ -170,13 +169,7 @@ class MarginEngine(SigningParty):
         )
         self.bind(withdrawal_name(intent.account, withdrawal), intent)
         self.record.release(
-            SignedRelease(
-                intent_digest=intent.digest,
-                account=intent.account,
-                withdrawal=withdrawal,
-                held=intent.amount + intent.fee_cap,
-                expires_at=release.expires_at,
-            )
+            SignedRelease(intent=intent, withdrawal=withdrawal, expires_at=release.expires_at)
         )
         return release
 

@@ -5,10 +5,11 @@ from typing import Final
 
 from bailee.custody.v1 import account_service_pb2, destination_pb2, withdrawal_pb2, withdrawal_service_pb2
 
+from custody.client.amounts import to_amount
 from custody.client.connection import new_request_id
 from custody.client.errors import VerificationError
 from custody.client.reader import account_name, destination_name, withdrawal_name
-from custody.client.signing_party import SigningParty, to_amount
+from custody.client.signing_party import SigningParty
 from signers.statements.allowlist import AllowlistEntry, Destination
 from signers.statements.amounts import Amount
 from signers.statements.envelope import Envelope

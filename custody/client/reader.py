@@ -23,9 +23,10 @@ from bailee.custody.v1 import (
 from custody.client.connection import Connection
 from custody.client.errors import VerificationError
 from custody.client.events import CollateralEvent, read_event
+from custody.client.releases import deducted
 from custody.client.signing_record import BatchMark, SigningRecord
 from custody.client.trust import CLOCK_TOLERANCE_SECONDS, TrustRoot, VerifiedReport
-from custody.client.valuation import cited_prices, lending_values, total_of, verify_price
+from custody.client.valuation import cited_prices, lending_values, verify_price
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset
@@ -179,11 +180,9 @@ class Reader:
             VerificationError: one of them is not the signer's word on this intent.
         """
         resource = await self.withdrawal(account, withdrawal)
-        shown = [*resource.receipts, *resource.refusals]
-        if not shown:
+        if not (resource.receipts or resource.refusals):
             return []
-        intent = self.trust.read_intent(resource.intent, account=account)
-        return [self.trust.verify_receipt(each.envelope, intent) for each in shown]
+        return self._receipts(resource, self.trust.read_intent(resource.intent, account=account))
 
     async def destination(self, account: str, destination: str) -> destination_pb2.Destination:
         """One destination as the service has it."""
@@ -271,12 +270,16 @@ class Reader:
         Returns:
             1e-8 of the policy's currency, by asset.
         """
-        released = total_of(release.held for release in self.record.outstanding(report.account))
+        released = deducted(self.record.outstanding(report.account))
         return lending_values(report, self.trust.policy, prices=prices, released=released, now=self.now())
 
     def lendable_value(self, report: Report, prices: Collection[Price]) -> Value:
         """The sum of `lending_values`."""
         return Value(str(sum(value.units for value in self.lending_values(report, prices).values())))
+
+    def _receipts(self, resource: withdrawal_pb2.Withdrawal, intent: Intent) -> list[Receipt]:
+        shown = [*resource.receipts, *resource.refusals]
+        return [self.trust.verify_receipt(each.envelope, intent) for each in shown]
 
     def _price(self, envelope: bytes) -> Price:
         try:

@@ -8,7 +8,6 @@ from bailee.custody.v1 import (
     account_pb2,
     account_service_pb2,
     account_service_pb2_grpc,
-    amount_pb2,
     withdrawal_pb2,
     withdrawal_service_pb2,
     withdrawal_service_pb2_grpc,
@@ -22,13 +21,10 @@ from custody.client.reader import Reader, account_name, withdrawal_name
 from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
 from signers.statements.account import Account, Party
-from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope, public_key_of, sign
 from signers.statements.identifiers import EntityId
 from signers.statements.refusals import Refusal
 from signers.statements.statement import Statement
-
-_ASSETS = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
 
 
 class SigningParty(Reader):
@@ -143,8 +139,3 @@ class SigningParty(Reader):
     def _require_own_place(self, statement: Account) -> None:
         if getattr(statement, self.ROLE) != self.party:
             raise VerificationError(f"the statement's {self.ROLE} is not {self.entity} with its own key")
-
-
-def to_amount(amount: Amount) -> amount_pb2.Amount:
-    """An amount as the API writes it."""
-    return amount_pb2.Amount(asset=_ASSETS[amount.asset], units=str(amount.units))

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from custody.client.errors import VerificationError
-from signers.statements.amounts import Amount, Asset, amount_of
-from signers.statements.identifiers import AccountId, Digest, Ed25519Key, Seconds
+from signers.statements.amounts import Amount
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import Digest, Ed25519Key, Seconds
+from signers.statements.intent import Intent
 
 _BUSY_SECONDS: Final = 10.0
 _SCHEMA: Final = """
@@ -77,13 +79,15 @@ class SignedEncumbrance:
 class SignedRelease:
     """A release that was signed, and can therefore be used."""
 
-    intent_digest: Digest
-    account: AccountId
+    intent: Intent
     withdrawal: str
-    held: Amount
-    """Amount and fee cap: the most that can leave on it."""
     expires_at: Seconds
     """When no signer announces on it any more."""
+
+    @property
+    def held(self) -> Amount:
+        """Amount and fee cap: the most that can leave on it."""
+        return self.intent.amount + self.intent.fee_cap
 
 
 @final
@@ -227,30 +231,33 @@ class SigningRecord:
         )
 
     def release(self, release: SignedRelease) -> None:
-        """Count a release from now on. Before it is sent; one that stands already keeps the later expiry."""
+        """Count a release from now on. Before it is sent; one that stands already keeps the later expiry.
+
+        Its intent was bound to the withdrawal before, by `bind`.
+        """
+        intent, held = release.intent, release.held
         self._write(
             "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET"
             " expires_at = max(expires_at, excluded.expires_at), ended = 0",
-            *(self._root, release.intent_digest, release.account, release.withdrawal),
-            *(release.held.asset.value, str(release.held.units), release.expires_at),
+            *(self._root, intent.digest, intent.account, release.withdrawal),
+            *(held.asset.value, str(held.units), release.expires_at),
         )
 
     def outstanding(self, account: str) -> list[SignedRelease]:
         """The releases on which coins can still leave."""
         rows = self._database.execute(
-            "SELECT intent_digest, account, withdrawal, asset, held_units, expires_at FROM release"
+            "SELECT (SELECT envelope FROM subject WHERE subject.root = release.root"
+            "   AND subject.digest = release.intent_digest), withdrawal, expires_at FROM release"
             " WHERE root = ? AND account = ? AND ended = 0",
             (self._root, account),
         ).fetchall()
         return [
             SignedRelease(
-                intent_digest=Digest(digest),
-                account=AccountId(of),
+                intent=Intent.parse(Envelope.from_json(envelope).payload),
                 withdrawal=withdrawal,
-                held=amount_of(Asset(asset), int(units)),
                 expires_at=Seconds(expires_at),
             )
-            for digest, of, withdrawal, asset, units, expires_at in rows
+            for envelope, withdrawal, expires_at in rows
         ]
 
     def end_release(self, intent_digest: Digest) -> None:

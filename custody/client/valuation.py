@@ -1,4 +1,4 @@
-"""Repeats the valuation of a report, and values its quantities anew at prices that custody has no say in.
+"""Repeats the valuation of a report, and values its quantities anew at the publishers' own prices.
 
 Both by the rule of `signers.statements.valuation`.
 """
@@ -6,7 +6,7 @@ Both by the rule of `signers.statements.valuation`.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from custody.client.errors import VerificationError
-from signers.statements.amounts import Amount, Asset, amount_of
+from signers.statements.amounts import Asset, amount_of
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Seconds, Value
 from signers.statements.network import Network
@@ -79,7 +79,7 @@ def lending_values(
     released: Mapping[Asset, int],
     now: Seconds,
 ) -> dict[Asset, Value]:
-    """What each asset can be lent against at this moment, at a price that custody has no say in.
+    """What each asset can be lent against at this moment, at the publishers' own prices.
 
     Args:
         report: verified. Its quantities are custody's word; its prices are not looked at.
@@ -186,11 +186,3 @@ def _subsets(known: Sequence[Price]) -> list[Sequence[Price]]:
     by_age = sorted(known, key=lambda price: price.at)
     dropped = [set(map(id, by_age[:count])) for count in range(len(by_age))]
     return [[price for price in known if id(price) not in gone] for gone in dropped]
-
-
-def total_of(amounts: Iterable[Amount]) -> dict[Asset, int]:
-    """Smallest units per asset."""
-    totals: dict[Asset, int] = {}
-    for amount in amounts:
-        totals[amount.asset] = totals.get(amount.asset, 0) + amount.units
-    return totals

@@ -151,7 +151,7 @@ def test_prices_are_published_and_listed(play: Play, custody: FakeCustody, world
 def test_deposits_and_postings_are_listed_to_reconcile(play: Play, world: World) -> None:
     (deposit,) = play(world.pledgor, "deposit", "list", ACCOUNT).json["deposits"]
     assert (deposit["state"], deposit["amount"]["units"]) == ("STATE_CREDITED", str(2 * BTC))
-    (posting,) = play(world.pledgor, "postings", "list", ACCOUNT).json["postings"]
+    posting, *_ = play(world.pledgor, "postings", "list", ACCOUNT).json["postings"]
     assert (posting["debit"], posting["credit"]) == ("external", "pending")
     assert "2.00000000 BTC" in play(world.pledgor, "deposit", "list", ACCOUNT, json=False).stdout
 

@@ -5,7 +5,7 @@ A test takes it, changes exactly one thing that it says, and asks the SDK for ex
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,17 +44,23 @@ from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import GENESIS, BlockHash, Digest, Seconds, Value
+from signers.statements.intent import Intent
 from signers.statements.merkle import MerkleTree
 from signers.statements.price import Price
 from signers.statements.receipt import Act
 from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
 from signers.statements.valuation import lending_value, market_value, price_set
-from tests.factories import BTC, ETH, World
+from tests.factories import BTC, ETH, SignerParty, World
 
 SERVER_NAME = "custody.bailee"
 WITHDRAWAL = "w-one"
 HELD = {Asset.BTC: 2 * BTC, Asset.ETH: 10 * ETH}
 _ASSETS = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
+_ACTS = {
+    Act.ANNOUNCED: withdrawal_pb2.Withdrawal.Receipt.ACT_ANNOUNCED,
+    Act.SIGNED: withdrawal_pb2.Withdrawal.Receipt.ACT_SIGNED,
+    Act.REFUSED: withdrawal_pb2.Withdrawal.Receipt.ACT_REFUSED,
+}
 
 
 class Refused(Exception):  # noqa: N818 - the field's word
@@ -106,7 +112,14 @@ class FakeCustody:
             name="policies/current", version=1, envelope=world.policy_envelope.to_json()
         )
         self.destinations = {entry.name: entry for entry in map(self._destination, Asset)}
-        self.withdrawals = {f"{self.name}/withdrawals/{WITHDRAWAL}": self._withdrawal(Asset.BTC)}
+        self.withdrawals = {f"{self.name}/withdrawals/{WITHDRAWAL}": self.withdrawal(world.intent(Asset.BTC))}
+        self.postings = [
+            self.posting(number, book, taker, amount_of(asset, HELD[asset]))
+            for asset in Asset
+            for number, (book, taker) in enumerate(
+                (("external", "pending"), ("pending", "available")), start=1
+            )
+        ]
         self.prices = [self.price(envelope) for asset in Asset for envelope in world.prices(asset)]
         self.report = self.make_report()
         self.events: list[collateral_service_pb2.WatchCollateralResponse] = []
@@ -151,29 +164,36 @@ class FakeCustody:
             etag="destination-etag",
         )
 
-    def _withdrawal(self, asset: Asset) -> withdrawal_pb2.Withdrawal:
-        intent = self.world.intent(asset)
-        receipts = [
-            withdrawal_pb2.Withdrawal.Receipt(
-                signer=signer.signer,
-                act=withdrawal_pb2.Withdrawal.Receipt.ACT_ANNOUNCED,
-                envelope=self.world.cosign(
-                    self.world.receipt(signer, intent, Act.ANNOUNCED), signer
-                ).to_json(),
-            )
-            for signer in self.world.signers
-        ]
+    def withdrawal(
+        self, intent: Intent, *, name: str = WITHDRAWAL, acts: Sequence[Act] = (Act.ANNOUNCED,) * 3
+    ) -> withdrawal_pb2.Withdrawal:
+        """A withdrawal of this intent; each signer in turn did its act."""
         return withdrawal_pb2.Withdrawal(
-            name=f"{self.name}/withdrawals/{WITHDRAWAL}",
+            name=f"{self.name}/withdrawals/{name}",
             amount=to_amount(intent.amount),
             fee_cap=to_amount(intent.fee_cap),
             destination=f"{self.name}/destinations/{intent.destination_id}",
             state=withdrawal_pb2.Withdrawal.STATE_AWAITING_SIGNATURES,
             intent=intent.payload(),
             intent_digest=intent.digest,
-            receipts=receipts,
+            receipts=[
+                self.receipt(signer, intent, act)
+                for signer, act in zip(self.world.signers, acts, strict=False)
+            ],
             account_sequence=self.sequence,
             etag="withdrawal-etag",
+        )
+
+    def receipt(
+        self, signer: SignerParty, intent: Intent, act: Act, **changes: Any
+    ) -> withdrawal_pb2.Withdrawal.Receipt:
+        """A signer's own word; a refusal needs its `tags` among the changes."""
+        receipt = self.world.receipt(signer, intent, act, **changes)
+        return withdrawal_pb2.Withdrawal.Receipt(
+            signer=signer.signer,
+            act=_ACTS[act],
+            tag=receipt.tags[0] if receipt.tags else "",
+            envelope=self.world.cosign(receipt, signer).to_json(),
         )
 
     def price(self, envelope: Envelope) -> price_pb2.Price:
@@ -185,6 +205,54 @@ class FakeCustody:
             units=price.price,
             envelope=envelope.to_json(),
             statement_digest=price.digest,
+        )
+
+    # The ledger.
+
+    def posting(
+        self, sequence: int, debit: str, credit: str, amount: Amount, resource: str = ""
+    ) -> posting_pb2.Posting:
+        return posting_pb2.Posting(
+            name=f"{self.name}/postings/{sequence}-{debit}",
+            account_sequence=sequence,
+            amount=to_amount(amount),
+            debit=debit,
+            credit=credit,
+            resource=resource,
+        )
+
+    def settle(self, name: str, *, fee: int = 1_000) -> None:
+        """A withdrawal leaves: first held, then paid with its fee; a report no longer counts it."""
+        withdrawal = self.withdrawals[f"{self.name}/withdrawals/{name}"]
+        intent = Intent.parse(withdrawal.intent)
+        asset, cost = intent.asset, amount_of(intent.asset, fee)
+        moved = (
+            ("available", "withdrawing", intent.amount + intent.fee_cap),
+            ("withdrawing", "external", intent.amount),
+            ("withdrawing", "network_fees", cost),
+            ("withdrawing", "available", intent.fee_cap - cost),
+        )
+        for debit, credit, amount in moved:
+            self.sequence += 1
+            self.postings.append(self.posting(self.sequence, debit, credit, amount, withdrawal.name))
+        withdrawal.state = withdrawal_pb2.Withdrawal.STATE_SETTLED
+        withdrawal.account_sequence = self.sequence
+        rest = HELD[asset] - intent.amount.units - fee
+        positions = tuple(
+            self.holding(each, rest) if each is asset else self.position(each) for each in Asset
+        )
+        self.report = self.make_report(batch=6, positions=positions)
+
+    def holding(self, asset: Asset, units: int) -> AssetPosition:
+        """A position of so much, all free."""
+        held, like = amount_of(asset, units), self.position(asset)
+        assert like.price is not None
+        return replace(
+            like,
+            confirmed=held,
+            free=held,
+            market_value=market_value(held, like.price),
+            lending_value=lending_value(held, like.price, haircut_bps=like.haircut_bps),
         )
 
     # Reports.
@@ -352,14 +420,7 @@ class FakeCustody:
         return collateral_service_pb2.ListDepositsResponse(deposits=[deposit])
 
     def _on_list_postings(self, request: Any) -> Any:
-        posting = posting_pb2.Posting(
-            name=f"{self.name}/postings/p-one",
-            account_sequence=1,
-            amount=amount_pb2.Amount(asset=amount_pb2.ASSET_BTC, units=str(2 * BTC)),
-            debit="external",
-            credit="pending",
-        )
-        return collateral_service_pb2.ListPostingsResponse(postings=[posting])
+        return collateral_service_pb2.ListPostingsResponse(postings=self.postings)
 
     def _on_list_prices(self, request: Any) -> Any:
         return collateral_service_pb2.ListPricesResponse(prices=self.prices)

@@ -12,12 +12,15 @@ import pytest
 from bailee.custody.v1 import lien_pb2, withdrawal_pb2
 
 from custody.client import BaileeError, Connection, MarginEngine, SigningRecord, TrustRoot, VerificationError
+from custody.client.releases import deducted
 from signers.statements.amounts import Asset, Sats
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import GENESIS, Seconds
-from signers.statements.intent import Release
-from tests.factories import BTC, World
+from signers.statements.identifiers import GENESIS, Seconds, TxId
+from signers.statements.intent import Intent, OutpointAnchor, Release
+from signers.statements.receipt import Act
+from signers.statements.refusals import Tag
+from tests.factories import BTC, DAY, World
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody, failed, later
 
 TENTH = Sats(BTC // 10)
@@ -407,50 +410,211 @@ async def test_a_release_counts_even_where_its_answer_got_lost(
     assert [release.held for release in engine.record.outstanding(account)] == [Sats(BTC // 2 + 50_000)]
 
 
-async def settle(
-    engine: MarginEngine, custody: FakeCustody, state: int, *, sequence: int = 7, after: int = 0
-) -> int:
-    """How many releases are outstanding once the service says so, `after` seconds later."""
-    shown = withdrawal(custody)
-    shown.state = state  # type: ignore[assignment]
-    shown.account_sequence = sequence
-    now = engine.now()
-    engine._clock = lambda: float(now + after)
-    return len(await engine.settle_releases(custody.world.account.account))
+async def still_counted(engine: MarginEngine, world: World, *, days: int = 0) -> int:
+    """How many releases are outstanding, so many days later by the engine's clock."""
+    engine._clock = lambda: float(world.now + days * DAY)
+    return len(await engine.settle_releases(world.account.account))
+
+
+async def test_coins_that_left_and_are_counted_nowhere_end_a_release(
+    released: MarginEngine, custody: FakeCustody, account: str, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    assert await still_counted(released, world) == 0
+    report, prices = await released.report(account), await released.verified_prices()
+    assert released.lendable_value(report, prices) == str(
+        sum(p.lending_value.units for p in report.positions)
+    )
 
 
 STATES = withdrawal_pb2.Withdrawal
-EXPIRED_EVERYWHERE = 600 + 2 * 3600 + 1
-
-
-async def test_a_settled_release_has_ended(released: MarginEngine, custody: FakeCustody) -> None:
-    assert await settle(released, custody, STATES.STATE_SETTLED) == 0
-
-
-async def test_a_settlement_that_the_report_does_not_cover_has_not(
-    released: MarginEngine, custody: FakeCustody
-) -> None:
-    assert await settle(released, custody, STATES.STATE_SETTLED, sequence=8) == 1
-
-
-async def test_a_settlement_of_another_intent_has_not(released: MarginEngine, custody: FakeCustody) -> None:
-    withdrawal(custody).intent_digest = "ab" * 32
-    assert await settle(released, custody, STATES.STATE_SETTLED) == 1
-
-
-@pytest.mark.parametrize("state", [STATES.STATE_CANCELLED, STATES.STATE_EXPIRED])
-async def test_a_cancelled_one_has_ended_only_when_no_signer_takes_the_release_any_more(
-    released: MarginEngine, custody: FakeCustody, state: int
-) -> None:
-    assert await settle(released, custody, state, after=EXPIRED_EVERYWHERE - 1) == 1
-    assert await settle(released, custody, state, after=1) == 0
 
 
 @pytest.mark.parametrize(
-    "state", [STATES.STATE_AWAITING_SIGNATURES, STATES.STATE_TIMELOCKED, STATES.STATE_CONFIRMING]
+    "state",
+    [STATES.STATE_SETTLED, STATES.STATE_CANCELLED, STATES.STATE_EXPIRED, STATES.STATE_AWAITING_SIGNATURES],
 )
-async def test_an_open_one_never_ends(released: MarginEngine, custody: FakeCustody, state: int) -> None:
-    assert await settle(released, custody, state, after=EXPIRED_EVERYWHERE) == 1
+async def test_custody_s_word_on_a_withdrawal_ends_no_release(
+    released: MarginEngine, custody: FakeCustody, world: World, state: STATES.State
+) -> None:
+    """Every signer has announced it: it can be signed for as long as its anchor is unspent."""
+    withdrawal(custody).state = state
+    assert await still_counted(released, world, days=9) == 1
+
+
+async def test_a_settlement_whose_coins_the_report_still_counts_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    custody.report = custody.make_report(batch=7)
+    assert await still_counted(released, world) == 1
+
+
+async def test_a_settlement_whose_coins_no_posting_moves_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    custody.postings = [posting for posting in custody.postings if not posting.resource]
+    assert await still_counted(released, world) == 1
+
+
+async def test_a_settlement_that_paid_less_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    """An Ethereum transaction that failed, says custody: the coins are there, and only a node knows why."""
+    custody.settle(WITHDRAWAL)
+    payout = next(posting for posting in custody.postings if posting.credit == "external")
+    payout.amount.units = str(int(payout.amount.units) - 1)
+    assert await still_counted(released, world) == 1
+
+
+async def test_a_settlement_taken_back_by_a_reorganisation_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    paid = world.intent(Asset.BTC).amount
+    resource = withdrawal(custody).name
+    custody.postings.append(custody.posting(custody.sequence, "external", "withdrawing", paid, resource))
+    assert await still_counted(released, world) == 1
+
+
+async def test_a_settlement_that_the_report_does_not_cover_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    custody.report = custody.make_report(batch=7, account_sequence=7)
+    assert await still_counted(released, world) == 1
+
+
+async def test_a_settlement_of_another_intent_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    withdrawal(custody).intent_digest = "ab" * 32
+    assert await still_counted(released, world) == 1
+
+
+async def test_a_posting_of_no_amount_is_no_ledger(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    custody.postings[0].amount.units = "-1"
+    with pytest.raises(VerificationError, match="is no amount"):
+        await still_counted(released, world)
+
+
+# The signers' own word that an intent ran out.
+
+
+def refuse(custody: FakeCustody, *signers: int, tag: Tag = Tag.INTENT_EXPIRED, after: int = 0) -> None:
+    """These signers refused the intent, so many seconds after it expired; custody shows nothing else."""
+    intent = custody.world.intent(Asset.BTC)
+    shown = withdrawal(custody)
+    shown.state = STATES.STATE_EXPIRED
+    del shown.receipts[:], shown.refusals[:]
+    for signer in signers:
+        at = Seconds(intent.expires_at + after)
+        refusal = custody.receipt(
+            custody.world.signers[signer], intent, Act.REFUSED, tags=(tag,), at=at, journal_sequence=9
+        )
+        shown.refusals.append(refusal)
+
+
+async def test_an_intent_that_two_signers_refused_as_expired_is_signed_by_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    assert await still_counted(released, world, days=2) == 0
+
+
+async def test_one_signer_s_refusal_is_not_enough(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    """It may be the one that was taken over, and the other two have announced."""
+    refuse(custody, 1, 1)
+    assert await still_counted(released, world, days=2) == 1
+
+
+async def test_a_signer_that_also_announced_refused_nothing(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    announced = custody.receipt(world.signers[2], world.intent(Asset.BTC), Act.ANNOUNCED)
+    withdrawal(custody).receipts.append(announced)
+    assert await still_counted(released, world, days=2) == 1
+
+
+@pytest.mark.parametrize("change", [{"tag": Tag.ALLOWLIST_COOLING}, {"after": -1}])
+async def test_a_refusal_that_may_pass_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World, change: dict[str, Any]
+) -> None:
+    refuse(custody, 0, 2, **change)
+    assert await still_counted(released, world, days=2) == 1
+
+
+async def test_a_refusal_before_the_intent_ran_out_by_this_clock_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    assert await still_counted(released, world, days=1) == 1
+
+
+async def test_a_refusal_that_no_signer_signed_is_evidence_of_a_lie(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    refusals = withdrawal(custody).refusals
+    forged = Envelope.from_json(refusals[0].envelope)
+    unsigned = Envelope(forged.payload_type, forged.payload)
+    refusals[0].envelope = world.cosign(unsigned, world.signers[1]).to_json()
+    with pytest.raises(VerificationError, match="has not signed"):
+        await still_counted(released, world, days=2)
+
+
+# An anchor is spent once.
+
+
+async def release_another(engine: MarginEngine, custody: FakeCustody, world: World, **changes: Any) -> Intent:
+    """A second withdrawal, after the first was cancelled."""
+    withdrawal(custody).state = STATES.STATE_CANCELLED
+    intent = world.intent(
+        Asset.BTC, **{"intent": "11111111-1111-4111-8111-111111111111", "amount": Sats(BTC), **changes}
+    )
+    custody.withdrawals[f"{custody.name}/withdrawals/w-two"] = custody.withdrawal(intent, name="w-two")
+    await engine.release(world.account.account, "w-two", intent_digest=intent.digest)
+    return intent
+
+
+async def test_of_two_releases_on_one_anchor_the_larger_counts(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world)
+    outstanding = released.record.outstanding(world.account.account)
+    assert deducted(outstanding) == {Asset.BTC: BTC + 50_000}
+
+
+async def test_two_releases_on_two_anchors_both_count(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world, anchor=OutpointAnchor(txid=TxId("ab" * 32), index=1))
+    outstanding = released.record.outstanding(world.account.account)
+    assert deducted(outstanding) == {Asset.BTC: BTC + BTC // 2 + 100_000}
+
+
+async def test_a_release_ends_with_its_anchor_whichever_spent_it(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world)
+    custody.settle("w-two")
+    assert await still_counted(released, world) == 0
+
+
+async def test_another_anchor_s_settlement_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world, anchor=OutpointAnchor(txid=TxId("ab" * 32), index=1))
+    custody.settle("w-two")
+    assert await still_counted(released, world) == 1
 
 
 async def test_nothing_is_read_where_nothing_is_outstanding(
