@@ -26,9 +26,8 @@ from custody.client.signing_record import SignedEncumbrance, SignedRelease, Sign
 from custody.client.trust import TrustRoot
 from signers.statements.amounts import Amount
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
-from signers.statements.identifiers import AccountId, Digest, EntityId, LienId, Seconds
+from signers.statements.identifiers import Digest, EntityId, LienId, Seconds
 from signers.statements.intent import Anchor, Intent, Release
-from signers.statements.report import Report
 
 RESERVATION_SECONDS: Final = 300
 RELEASE_SECONDS: Final = 3600
@@ -173,16 +172,8 @@ class MarginEngine(SigningParty):
         )
         return release
 
-    def _accept(self, report: Report) -> None:
-        self._chain(report.account).check(report)
-
     def _chain(self, account: str) -> EncumbranceChain:
-        return EncumbranceChain(
-            network=self.trust.network,
-            account=AccountId(account),
-            key=self.party.public_key,
-            record=self.record,
-        )
+        return self._chain_of(account, self.party.public_key)
 
     async def _encumber(
         self,
@@ -233,10 +224,6 @@ class MarginEngine(SigningParty):
             amount=change.amount,
             expires_at=change.expires_at,
         )
-
-    async def _follow(self, chain: EncumbranceChain) -> Head:
-        told = chain.told(await self.account(chain.account))
-        return chain.follow(told, await self.liens(chain.account) if told.sequence else [])
 
     async def _settle_pending(self, chain: EncumbranceChain) -> tuple[Encumbrance, lien_pb2.Lien] | None:
         """Send what has no outcome yet once more, as it was; the service refuses it or has done it."""

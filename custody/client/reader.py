@@ -21,6 +21,7 @@ from bailee.custody.v1 import (
 )
 
 from custody.client.connection import Connection
+from custody.client.encumbrance_chain import EncumbranceChain, Head
 from custody.client.errors import VerificationError
 from custody.client.events import CollateralEvent, read_event
 from custody.client.releases import deducted
@@ -31,7 +32,7 @@ from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, Seconds, Value
+from signers.statements.identifiers import AccountId, Ed25519Key, Seconds, Value
 from signers.statements.intent import Intent
 from signers.statements.price import Price
 from signers.statements.receipt import Receipt
@@ -107,7 +108,7 @@ class Reader:
         if verified.report.account_sequence < min_account_sequence:
             raise VerificationError(f"the report does not cover sequence {min_account_sequence}")
         self._see(verified, before)
-        self._accept(verified.report)
+        await self._accept(verified.report)
         return verified.report
 
     async def watch(self, *accounts: str, deadline_seconds: float = 3600.0) -> AsyncIterator[CollateralEvent]:
@@ -133,7 +134,7 @@ class Reader:
                 raise VerificationError(f"an event of {event.account}, which was not asked for")
             if verified is not None:
                 marks[event.account] = self._see(verified, marks.get(event.account))
-                self._accept(verified.report)
+                await self._accept(verified.report)
             yield event
 
     async def withdrawal(self, account: str, withdrawal: str) -> withdrawal_pb2.Withdrawal:
@@ -288,12 +289,33 @@ class Reader:
             raise VerificationError(f"price: {error}") from error
         return verify_price(signed, self.trust.policy, network=self.trust.network)
 
-    def _accept(self, report: Report) -> None:
-        """What else a kind of client knows of the account, compared with a verified report.
+    async def _accept(self, report: Report) -> None:
+        """Compare a verified report with what else is known of the account here.
 
         Raises:
             VerificationError: the two contradict.
         """
+        chain = self._chain(report.account)
+        if chain is None:
+            return
+        if chain.is_behind(report):
+            await self._follow(chain)
+        chain.check(report)
+
+    def _chain(self, account: str) -> EncumbranceChain | None:
+        """The encumbrances of an account, where any was signed on this machine."""
+        key = self.record.encumbering_key(account)
+        return None if key is None else self._chain_of(account, key)
+
+    def _chain_of(self, account: str, key: Ed25519Key) -> EncumbranceChain:
+        return EncumbranceChain(
+            network=self.trust.network, account=AccountId(account), key=key, record=self.record
+        )
+
+    async def _follow(self, chain: EncumbranceChain) -> Head:
+        """Ask where the chain stands, and go there if this party signed it."""
+        told = chain.told(await self.account(chain.account))
+        return chain.follow(told, await self.liens(chain.account) if told.sequence else [])
 
     def _see(self, verified: VerifiedReport, before: BatchMark | None) -> BatchMark:
         """Compare a report with the newest one seen before it was asked for, and remember it.

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from custody.client.errors import VerificationError
-from signers.statements.amounts import Amount
+from signers.statements.amounts import Amount, Asset, amount_of
+from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, Ed25519Key, Seconds
 from signers.statements.intent import Intent
@@ -39,6 +40,15 @@ CREATE TABLE IF NOT EXISTS encumbrance (
 CREATE UNIQUE INDEX IF NOT EXISTS one_pending ON encumbrance (root, key, account) WHERE outcome = 'pending';
 CREATE UNIQUE INDEX IF NOT EXISTS one_accepted ON encumbrance (root, key, account, sequence)
   WHERE outcome = 'accepted';
+CREATE TABLE IF NOT EXISTS standing (
+  root TEXT NOT NULL, key TEXT NOT NULL, account TEXT NOT NULL, sequence INTEGER NOT NULL,
+  PRIMARY KEY (root, key, account)
+) STRICT;
+CREATE TABLE IF NOT EXISTS lien (
+  root TEXT NOT NULL, key TEXT NOT NULL, account TEXT NOT NULL, lien TEXT NOT NULL,
+  asset TEXT NOT NULL, units TEXT NOT NULL, expires_at INTEGER,
+  PRIMARY KEY (root, key, account, lien)
+) STRICT;
 CREATE TABLE IF NOT EXISTS release (
   root TEXT NOT NULL, intent_digest TEXT NOT NULL, account TEXT NOT NULL, withdrawal TEXT NOT NULL,
   asset TEXT NOT NULL, held_units TEXT NOT NULL, expires_at INTEGER NOT NULL, ended INTEGER NOT NULL,
@@ -73,6 +83,15 @@ class SignedEncumbrance:
     """Under which it was sent; asked again under the same, it has one effect."""
     account_sequence: int
     """The account's sequence after the service accepted it; 0 before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingLien:
+    """What this party's own statements leave of a lien."""
+
+    amount: Amount
+    expires_at: Seconds | None
+    """When a reservation lapses by itself; `None` once posted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +215,36 @@ class SigningRecord:
         found = self._encumbrance("AND outcome = 'refused' AND digest = ?", self._root, key, account, digest)
         return found is not None
 
+    def accepted(self, key: Ed25519Key, account: str, sequence: int) -> SignedEncumbrance | None:
+        """The encumbrance of that place that the service accepted."""
+        return self._encumbrance(
+            "AND outcome = 'accepted' AND sequence = ?", self._root, key, account, sequence
+        )
+
+    def encumbering_key(self, account: str) -> Ed25519Key | None:
+        """The key by which encumbrances of an account were signed here."""
+        row = self._row(
+            "SELECT key FROM encumbrance WHERE root = ? AND account = ? LIMIT 1", self._root, account
+        )
+        return None if row is None else Ed25519Key(row[0])
+
+    def standing(self, key: Ed25519Key, account: str, *, sequence: int) -> list[StandingLien] | None:
+        """The liens that stand after the encumbrance of that place.
+
+        Returns:
+            `None` unless it is the latest one and this record has it and every one before it.
+        """
+        if self._stood(key, account) != sequence:
+            return None
+        rows = self._database.execute(
+            "SELECT asset, units, expires_at FROM lien WHERE root = ? AND key = ? AND account = ?",
+            (self._root, key, account),
+        ).fetchall()
+        return [
+            StandingLien(amount=amount_of(Asset(asset), int(units)), expires_at=expires_at)
+            for asset, units, expires_at in rows
+        ]
+
     def begin(self, key: Ed25519Key, account: str, statement: SignedEncumbrance) -> bool:
         """Write an encumbrance down before it leaves.
 
@@ -213,14 +262,17 @@ class SigningRecord:
         """Take over an encumbrance that another process of this party signed, as the chain's head."""
         with self._transaction():
             self._insert(key, account, statement, "accepted")
+            self._stand(key, account, statement.digest)
 
     def accept(self, key: Ed25519Key, account: str, digest: Digest, *, account_sequence: int) -> None:
         """The service accepted it."""
-        self._write(
-            "UPDATE encumbrance SET outcome = 'accepted', account_sequence = ?"
-            " WHERE root = ? AND key = ? AND account = ? AND digest = ?",
-            *(account_sequence, self._root, key, account, digest),
-        )
+        with self._transaction():
+            self._write(
+                "UPDATE encumbrance SET outcome = 'accepted', account_sequence = ?"
+                " WHERE root = ? AND key = ? AND account = ? AND digest = ?",
+                *(account_sequence, self._root, key, account, digest),
+            )
+            self._stand(key, account, digest)
 
     def refuse(self, key: Ed25519Key, account: str, digest: Digest) -> None:
         """The service says that it refused it. Kept, to notice if it acts on it after all."""
@@ -264,6 +316,34 @@ class SigningRecord:
         """Nothing more can leave on it."""
         self._write(
             "UPDATE release SET ended = 1 WHERE root = ? AND intent_digest = ?", self._root, intent_digest
+        )
+
+    def _stood(self, key: Ed25519Key, account: str) -> int:
+        row = self._row(
+            "SELECT sequence FROM standing WHERE root = ? AND key = ? AND account = ?",
+            *(self._root, key, account),
+        )
+        return 0 if row is None else int(row[0])
+
+    def _stand(self, key: Ed25519Key, account: str, digest: Digest) -> None:
+        """Carry an accepted encumbrance over to what stands. Past a gap it is not known what stands."""
+        accepted = self._encumbrance("AND digest = ?", self._root, key, account, digest)
+        if accepted is None or accepted.sequence != self._stood(key, account) + 1:
+            return
+        whose = (self._root, key, account)
+        statement = Encumbrance.parse(Envelope.from_json(accepted.envelope).payload)
+        amount = statement.amount
+        self._write(
+            "DELETE FROM lien WHERE root = ? AND key = ? AND account = ? AND lien = ?", *whose, statement.lien
+        )
+        if statement.kind is not EncumbranceKind.VOID:
+            self._write(
+                "INSERT INTO lien VALUES (?, ?, ?, ?, ?, ?, ?)",
+                *(*whose, statement.lien, amount.asset.value, str(amount.units), statement.expires_at),
+            )
+        self._write(
+            "INSERT INTO standing VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence",
+            *(*whose, accepted.sequence),
         )
 
     def _insert(self, key: Ed25519Key, account: str, statement: SignedEncumbrance, outcome: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from custody.client.errors import VerificationError
 from signers.statements.amounts import Asset, amount_of
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import Seconds, Value
+from signers.statements.identifiers import GENESIS, Seconds, Value
 from signers.statements.network import Network
 from signers.statements.policy import Policy, Role
 from signers.statements.price import Price
@@ -29,10 +29,19 @@ def check_report(report: Report, policy: Policy) -> None:
         )
     if {p.asset for p in report.positions} != {terms.asset for terms in policy.assets}:
         raise VerificationError("the report does not have the assets of the policy")
+    _check_encumbrances(report)
     for position in report.positions:
         _check_quantities(position)
         _check_price(position, report, policy)
         _check_values(position, policy)
+
+
+def _check_encumbrances(report: Report) -> None:
+    none = report.encumbrance_sequence == 0
+    if none is not (report.encumbrance_head == GENESIS):
+        raise VerificationError(f"encumbrance {report.encumbrance_sequence} is {report.encumbrance_head}")
+    if none and any(position.reserved or position.posted for position in report.positions):
+        raise VerificationError("liens, where the secured party has signed none")
 
 
 def _check_quantities(position: AssetPosition) -> None:

@@ -264,14 +264,16 @@ class FakeCustody:
         held, value = amount_of(asset, HELD[asset]), Value(str(median))
         haircut = self.world.policy.terms_of(asset).haircut_bps
         nothing = amount_of(asset, 0)
+        reserved = self.under_lien(asset, lien_pb2.Lien.STATE_RESERVED)
+        posted = self.under_lien(asset, lien_pb2.Lien.STATE_POSTED)
         position = AssetPosition(
             asset=asset,
             confirmed=held,
             pending=nothing,
-            reserved=nothing,
-            posted=nothing,
+            reserved=reserved,
+            posted=posted,
             withdrawing=nothing,
-            free=held,
+            free=held - reserved - posted,
             shortfall=nothing,
             status=ValueStatus.OK,
             price=value,
@@ -285,6 +287,10 @@ class FakeCustody:
             seen_at=ChainPoint(height=100, block_hash=BlockHash("ab" * 32)),
         )
         return replace(position, **changes)
+
+    def under_lien(self, asset: Asset, state: lien_pb2.Lien.State) -> Amount:
+        amounts = [lien.amount for lien in self.liens.values() if lien.state == state]
+        return amount_of(asset, sum(int(a.units) for a in amounts if a.asset == _ASSETS[asset]))
 
     def make_report(
         self,

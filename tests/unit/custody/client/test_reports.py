@@ -9,14 +9,14 @@ from bailee.custody.v1 import collateral_report_pb2
 
 from custody.client import TrustRoot, VerificationError
 from custody.client.valuation import cited_prices, lending_values, verify_price
-from signers.statements.amounts import Asset, Sats
+from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Currency, Digest, Seconds, Value
 from signers.statements.network import Network
 from signers.statements.price import Price
 from signers.statements.report import AssetPosition, Report, ValueStatus
 from signers.statements.valuation import lending_value, market_value, price_set
-from tests.factories import BTC, World, build_world
+from tests.factories import BTC, ETH, World, build_world
 from tests.unit.custody.client.fake_service import FakeCustody, later
 
 OTHER = build_world(seed="other")
@@ -96,6 +96,10 @@ ONE = Value(str(10**8))
         (told(network=Network.MAINNET), "on mainnet"),
         (told(policy_digest=OTHER.policy.digest), "another policy"),
         (told(at=Seconds(NOW + 1)), "younger than the batch"),
+        (told(encumbrance_sequence=1), "encumbrance 1 is 0000"),
+        (told(encumbrance_head=Digest("ab" * 32)), "encumbrance 0 is abab"),
+        (with_position(Asset.BTC, posted=Sats(BTC), free=Sats(BTC)), "has signed none"),
+        (with_position(Asset.ETH, reserved=Wei(1), free=Wei(10 * ETH - 1)), "has signed none"),
         (told(currency=Currency("HKD")), "in HKD"),
         (with_position(Asset.BTC, confirmed=Sats(3 * BTC)), "its parts are"),
         (with_position(Asset.BTC, free=Sats(3 * BTC)), "its parts are"),
