@@ -184,6 +184,7 @@ class MarginEngine(SigningParty):
         *,
         expires_at: Seconds | None = None,
     ) -> lien_pb2.Lien:
+        await self.require_own_account(account)
         change = _Change(kind=kind, lien=LienId(lien), amount=amount, expires_at=expires_at)
         async with self._turns[account]:
             return await self._extend(self._chain(account), change)

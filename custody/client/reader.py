@@ -79,12 +79,20 @@ class Reader:
         return resource
 
     async def verified_account(self, account: str) -> Account:
-        """The account statement, signatures and addresses verified.
+        """The account statement, signatures and addresses verified; the one that was signed here, if one was.
+
+        Whose keys stand in it is for the caller to compare: with its own, or with the parties' agreement.
 
         Raises:
             VerificationError: do not send coins there.
         """
-        return self.trust.verify_account(await self.account(account), account=account)
+        statement = self.trust.verify_account(await self.account(account), account=account)
+        signed = self.record.signed_about(account_name(account))
+        if signed - {statement.digest}:
+            raise VerificationError(
+                f"the statement is {statement.digest}, where {', '.join(signed)} was signed"
+            )
+        return statement
 
     async def report(self, account: str, *, min_account_sequence: int = 0) -> Report:
         """The latest report, verified up to custody's signature, its arithmetic repeated.

@@ -24,6 +24,7 @@ from signers.statements.account import Account, Party
 from signers.statements.envelope import Envelope, public_key_of, sign
 from signers.statements.identifiers import EntityId
 from signers.statements.refusals import Refusal
+from signers.statements.report import Report
 from signers.statements.statement import Statement
 
 
@@ -56,6 +57,7 @@ class SigningParty(Reader):
         self.entity = entity
         self.party = Party(entity=entity, public_key=public_key_of(key))
         self._key = key
+        self._own_accounts: set[str] = set()
         self._accounts = account_service_pb2_grpc.AccountServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
         self._withdrawals = withdrawal_service_pb2_grpc.WithdrawalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
 
@@ -66,7 +68,8 @@ class SigningParty(Reader):
             VerificationError: do not send coins there, and do not sign anything for it.
         """
         statement = await super().verified_account(account)
-        self._require_own_place(statement)
+        self.require_own_place(statement)
+        self._own_accounts.add(account)
         return statement
 
     async def proposed_account(self, account: str) -> Account:
@@ -125,6 +128,19 @@ class SigningParty(Reader):
             self.party.public_key, subject, digest=statement.digest, envelope=statement.envelope().to_json()
         )
 
+    async def require_own_account(self, account: str) -> None:
+        """Verify the account's statement, unless this client has done so.
+
+        Raises:
+            VerificationError: it does not verify, or this party does not stand in it with its own key.
+        """
+        if account not in self._own_accounts:
+            await self.verified_account(account)
+
+    async def _accept(self, report: Report) -> None:
+        await self.require_own_account(report.account)
+        await super()._accept(report)
+
     def _proposed(self, resource: account_pb2.Account, account: str) -> Account:
         if not resource.statement:
             raise VerificationError("there is no statement to sign yet")
@@ -133,9 +149,10 @@ class SigningParty(Reader):
         except Refusal as error:
             raise VerificationError(f"account statement: {error}") from error
         self.trust.check_terms(statement, account=account)
-        self._require_own_place(statement)
+        self.require_own_place(statement)
         return statement
 
-    def _require_own_place(self, statement: Account) -> None:
+    def require_own_place(self, statement: Account) -> None:
+        """Raise `VerificationError` unless this party stands in its place, with its own key."""
         if getattr(statement, self.ROLE) != self.party:
             raise VerificationError(f"the statement's {self.ROLE} is not {self.entity} with its own key")

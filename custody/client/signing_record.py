@@ -200,6 +200,13 @@ class SigningRecord:
         )
         return None if row is None else (Digest(row[0]), bytes(row[1]))
 
+    def signed_about(self, subject: str) -> set[Digest]:
+        """Digests of the statements that any key signed here about a subject."""
+        rows = self._database.execute(
+            "SELECT digest FROM subject WHERE root = ? AND subject = ?", (self._root, subject)
+        ).fetchall()
+        return {Digest(digest) for (digest,) in rows}
+
     def head(self, key: Ed25519Key, account: str) -> SignedEncumbrance | None:
         """The latest encumbrance that the service accepted."""
         return self._encumbrance(

@@ -18,7 +18,7 @@ from signers.statements.encumbrance import Encumbrance
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, IntentId, Seconds
 from signers.statements.intent import Intent, Release
-from tests.factories import BTC, Person, World
+from tests.factories import BTC, Person, World, build_world
 from tests.unit.custody.cli.conftest import Bailee, Run
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody, Refused, failed
 from tests.unit.custody.client.test_reader import HEARTBEAT, snapshot
@@ -96,6 +96,71 @@ def test_no_address_is_printed_when_something_is_missing(
     run = play(world.pledgor, "account", "verify", ACCOUNT)
     assert (run.exit_code, run.stdout) == (1, "")
     assert "lacks signatures" in run.error["message"]
+
+
+def open_under_their_names(custody: FakeCustody, world: World, *roles: str) -> None:
+    """Custody opens the account with keys of its own beside the names of these parties; signers co-sign."""
+    thief = build_world(seed="thief", now=world.now)
+    keys = {role: getattr(thief if role in roles else world, role) for role in ROLES}
+    forged = replace(world.account, **{role: person.party for role, person in keys.items()})
+    envelope = world.cosign(world.sign(forged, *keys.values()), *world.signers)
+    custody.account.statement, custody.account.envelope = envelope.payload, envelope.to_json()
+    custody.account.statement_digest = envelope.digest
+
+
+ROLES = ("pledgor", "secured_party", "custodian")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_account_under_a_party_s_name_with_another_s_key_is_not_shown_to_it(
+    play: Play, custody: FakeCustody, world: World, role: str
+) -> None:
+    open_under_their_names(custody, world, role)
+    run = play(getattr(world, role), "account", "verify", ACCOUNT)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "with its own key" in run.error["message"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_account_with_other_keys_than_agreed_is_shown_to_nobody(
+    play: Play, custody: FakeCustody, world: World, agreement_file: Path, role: str
+) -> None:
+    open_under_their_names(custody, world, role)
+    run = play(world.stranger, "account", "verify", ACCOUNT, "--agreement", agreement_file)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert f"{role} is" in run.error["message"]
+
+
+def test_an_account_is_the_one_that_was_signed(
+    play: Play, custody: FakeCustody, world: World, agreement_file: Path
+) -> None:
+    """The pledgor's own key in its place, and another secured party than it agreed to and signed."""
+    assert play(world.pledgor, "account", "sign", ACCOUNT, "--agreement", agreement_file).exit_code == 0
+    assert play(world.pledgor, "account", "verify", ACCOUNT).json["compared_with"] == ["signed-statement"]
+    open_under_their_names(custody, world, "secured_party")
+    run = play(world.pledgor, "account", "verify", ACCOUNT)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "was signed" in run.error["message"]
+
+
+def test_an_account_of_others_is_not_a_party_s(play: Play, world: World) -> None:
+    run = play(world.stranger, "account", "verify", ACCOUNT)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "is no party" in run.error["message"]
+
+
+def test_it_is_said_with_what_the_keys_were_compared(
+    play: Play, profile: Profiles, bailee: Bailee, world: World, agreement_file: Path
+) -> None:
+    verify = ("account", "verify", ACCOUNT)
+    assert play(world.pledgor, *verify).json["compared_with"] == ["own-key"]
+    agreed = play(world.stranger, *verify, "--agreement", agreement_file)
+    assert agreed.json["compared_with"] == ["agreement"]
+    auditor = profile(world.stranger)
+    lines = auditor.read_text().splitlines()
+    auditor.write_text("\n".join(line for line in lines if not line.startswith(("entity", "key_file"))))
+    assert bailee(*verify, "--json", "--profile", auditor).json["compared_with"] == []
+    assert "COMPARED WITH NOTHING" in bailee(*verify, "--profile", auditor).stdout
 
 
 @pytest.mark.parametrize("command", [("account", "show", ACCOUNT), ("account", "list")])
@@ -405,7 +470,7 @@ def test_an_id_that_cannot_be_one_is_a_usage_error(play: Play, world: World) -> 
 KEYS = {
     ("account", "show", ACCOUNT): {"name", "state", "missing_signatures", "statement_digest", "etag"},
     ("account", "list"): {"accounts"},
-    ("account", "verify", ACCOUNT): {"digest", "type", "statement", "addresses"},
+    ("account", "verify", ACCOUNT): {"digest", "type", "statement", "addresses", "compared_with"},
     ("policy", "show"): {"digest", "type", "statement"},
     ("destination", "show", ACCOUNT, "client-wallet-btc"): {"destination", "entry"},
     ("destination", "list", ACCOUNT): {"destinations"},

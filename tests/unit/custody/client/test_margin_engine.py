@@ -4,7 +4,7 @@ The service is honest in `fake_service`; each test of a lie makes it say exactly
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from signers.statements.refusals import Tag
 from signers.statements.report import AssetPosition
 from tests.factories import BTC, DAY, World
 from tests.unit.custody.client.fake_service import HELD, WITHDRAWAL, FakeCustody, failed, later
+from tests.unit.custody.client.test_reader import snapshot
 
 TENTH = Sats(BTC // 10)
 
@@ -83,6 +84,44 @@ async def test_a_lien_is_reserved_posted_and_voided(
     assert [s.previous for s in chain] == [GENESIS, chain[0].digest, chain[1].digest]
     assert chain[0].expires_at == later(world, 60)
     assert chain[2].amount == TENTH
+
+
+async def watched(engine: MarginEngine, account: str) -> None:
+    [event async for event in engine.watch(account)]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        MarginEngine.report,
+        watched,
+        lambda engine, account: engine.reserve(account, "lien-1", TENTH),
+        lambda engine, account: engine.release(account, WITHDRAWAL, intent_digest=GENESIS),
+    ],
+)
+async def test_an_account_with_another_s_key_in_its_place_is_not_lent_against(
+    connection: Connection,
+    trust: TrustRoot,
+    custody: FakeCustody,
+    world: World,
+    account: str,
+    clock: Callable[[], float],
+    use: Callable[[MarginEngine, str], Awaitable[Any]],
+) -> None:
+    who = world.secured_party
+    engine = MarginEngine(connection, trust, entity=who.entity, key=world.stranger.key, clock=clock)
+    custody.events = [snapshot(custody)]
+    with pytest.raises(VerificationError, match="secured_party is not broker-one with its own key"):
+        await use(engine, account)
+    assert statements(custody) == []
+
+
+async def test_its_own_place_is_looked_at_once(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    for _ in range(3):
+        await engine.report(account)
+    assert len(custody.sent("GetAccount")) == 1
 
 
 async def test_racing_reservations_of_one_process_take_turns(
