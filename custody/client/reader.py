@@ -27,7 +27,7 @@ from custody.client.events import CollateralEvent, read_event
 from custody.client.releases import deducted
 from custody.client.signing_record import BatchMark, SigningRecord
 from custody.client.trust import CLOCK_TOLERANCE_SECONDS, TrustRoot, VerifiedReport
-from custody.client.valuation import cited_prices, lending_values, verify_price
+from custody.client.valuation import cited_prices, is_recent, lending_values, verify_price
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset
@@ -102,7 +102,8 @@ class Reader:
             min_account_sequence: wait until the report covers this sequence, to read one's own write.
 
         Raises:
-            VerificationError: it does not verify, is older than one that was seen, or comes from the future.
+            VerificationError: it does not verify, is older than one that was seen or than
+                `REPORT_AGE_MAX_SECONDS`, comes from the future, or does not continue the batches seen.
             BaileeError: `SEQUENCE_NOT_REACHED` within the deadline.
         """
         before = self.record.batch(account)
@@ -135,11 +136,16 @@ class Reader:
             self._reads.WatchCollateral, request, deadline_seconds=deadline_seconds
         )
         # Compared with what was known before it began: other reads may get ahead of a stream.
-        marks = self.record.batches()
+        marks, sequences = self.record.batches(), dict[str, int]()
         async for message in stream:
             event, verified = read_event(message, self.trust)
             if accounts and event.account and event.account not in accounts:
                 raise VerificationError(f"an event of {event.account}, which was not asked for")
+            if event.account_sequence < sequences.get(event.account, 0):
+                raise VerificationError(
+                    f"event {event.account_sequence} of {event.account}: the stream went back"
+                )
+            sequences[event.account] = event.account_sequence
             if verified is not None:
                 marks[event.account] = self._see(verified, marks.get(event.account))
                 await self._accept(verified.report)
@@ -329,22 +335,24 @@ class Reader:
         """Compare a report with the newest one seen before it was asked for, and remember it.
 
         Raises:
-            VerificationError: an older one, another one of the same place, or one from the future.
+            VerificationError: one from the future, one too old, one older than what was seen, or one of a
+                batch that contradicts another one.
         """
         report, batch = verified.report, verified.batch
         if batch.at > self._clock() + CLOCK_TOLERANCE_SECONDS:
             raise VerificationError(f"a report of {batch.at}, which is still to come")
+        if not is_recent(report, now=self.now()):
+            raise VerificationError(f"the report is {self.now() - report.at} s old by this clock")
         mark = BatchMark(
             sequence=batch.sequence,
             digest=verified.batch_digest,
             account_sequence=report.account_sequence,
         )
-        if before is not None:
-            if mark.sequence == before.sequence and mark.digest != before.digest:
-                raise VerificationError(f"two different batches {mark.sequence} are signed: keep both")
-            if mark.sequence < before.sequence or mark.account_sequence < before.account_sequence:
-                raise VerificationError(f"batch {mark.sequence} after {before.sequence}: reports went back")
-        self.record.see_batch(report.account, mark)
+        if before is not None and (
+            mark.sequence < before.sequence or mark.account_sequence < before.account_sequence
+        ):
+            raise VerificationError(f"batch {mark.sequence} after {before.sequence}: reports went back")
+        self.record.see_batch(report.account, mark, previous=batch.previous)
         return mark
 
     async def _get(self, method: Any, request: Any) -> Any:

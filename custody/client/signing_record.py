@@ -20,11 +20,16 @@ from signers.statements.identifiers import Digest, Ed25519Key, Seconds
 from signers.statements.intent import Intent
 
 _BUSY_SECONDS: Final = 10.0
+LINKS_KEPT: Final = 1_000
+"""How many of the newest batches are told apart; reports of older ones are too old to be taken."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS batch (
   root TEXT NOT NULL, account TEXT NOT NULL,
   sequence INTEGER NOT NULL, digest TEXT NOT NULL, account_sequence INTEGER NOT NULL,
   PRIMARY KEY (root, account)
+) STRICT;
+CREATE TABLE IF NOT EXISTS link (
+  root TEXT NOT NULL, sequence INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (root, sequence)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS subject (
   root TEXT NOT NULL, key TEXT NOT NULL, subject TEXT NOT NULL, digest TEXT NOT NULL, envelope BLOB NOT NULL,
@@ -160,14 +165,34 @@ class SigningRecord:
             for account, sequence, digest, account_sequence in rows
         }
 
-    def see_batch(self, account: str, mark: BatchMark) -> None:
-        """Remember a report, unless a newer one is known."""
-        self._write(
-            "INSERT INTO batch VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence,"
-            " digest = excluded.digest, account_sequence = excluded.account_sequence"
-            " WHERE excluded.sequence > sequence",
-            *(self._root, account, mark.sequence, mark.digest, mark.account_sequence),
-        )
+    def see_batch(self, account: str, mark: BatchMark, *, previous: Digest) -> None:
+        """Remember a report, unless a newer one of the account is known, and its batch with the one before.
+
+        Raises:
+            VerificationError: another batch of one of these two numbers is known, from whichever account's
+                report. Both are signed: keep them.
+        """
+        with self._transaction():
+            for sequence, digest in ((mark.sequence - 1, previous), (mark.sequence, mark.digest)):
+                self._link(sequence, digest)
+            self._write(
+                "INSERT INTO batch VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " sequence = excluded.sequence, digest = excluded.digest,"
+                " account_sequence = excluded.account_sequence WHERE excluded.sequence > sequence",
+                *(self._root, account, mark.sequence, mark.digest, mark.account_sequence),
+            )
+            self._write(
+                "DELETE FROM link WHERE root = ? AND sequence <"
+                " (SELECT max(sequence) FROM link AS newest WHERE newest.root = link.root) - ?",
+                *(self._root, LINKS_KEPT),
+            )
+
+    def _link(self, sequence: int, digest: Digest) -> None:
+        known = self._row("SELECT digest FROM link WHERE root = ? AND sequence = ?", self._root, sequence)
+        if known is None:
+            self._write("INSERT INTO link VALUES (?, ?, ?)", self._root, sequence, digest)
+        elif known[0] != digest:
+            raise VerificationError(f"two different batches {sequence} are signed: {known[0]} and {digest}")
 
     def bind(self, key: Ed25519Key, subject: str, *, digest: Digest, envelope: bytes) -> None:
         """Bind a subject to the one statement that this key signs about it, for ever. Before signing.

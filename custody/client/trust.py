@@ -16,7 +16,7 @@ from signers.statements import merkle
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import SECONDS_MAX, Digest, Seconds
+from signers.statements.identifiers import GENESIS, SECONDS_MAX, Digest, Seconds
 from signers.statements.intent import Intent, NonceAnchor
 from signers.statements.network import Network
 from signers.statements.policy import Policy, Role
@@ -126,6 +126,8 @@ class TrustRoot:
             raise VerificationError(f"report: {error}") from error
         if not envelope.signed_by(self.policy.custody_attestation_key):
             raise VerificationError("the batch is not signed by the attestation key of the policy")
+        if (batch.sequence == 1) is not (batch.previous == GENESIS) or not batch.sequence:
+            raise VerificationError(f"batch {batch.sequence} follows {batch.previous}")
         included = merkle.includes(
             root=batch.root, size=batch.size, index=resource.leaf_index, leaf=resource.report, path=path
         )

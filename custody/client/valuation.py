@@ -4,6 +4,7 @@ Both by the rule of `signers.statements.valuation`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from custody.client.errors import VerificationError
 from signers.statements.amounts import Asset, amount_of
@@ -15,6 +16,14 @@ from signers.statements.price import Price
 from signers.statements.refusals import Refusal
 from signers.statements.report import AssetPosition, Report, ValueStatus
 from signers.statements.valuation import Quote, is_fresh, lending_value, market_value, price_set, quote
+
+REPORT_AGE_MAX_SECONDS: Final = 900
+"""Custody repeats a report after 300 s at the latest. One that is older says nothing about now."""
+
+
+def is_recent(report: Report, *, now: Seconds) -> bool:
+    """Whether a report still says what is there."""
+    return now - report.at <= REPORT_AGE_MAX_SECONDS
 
 
 def check_report(report: Report, policy: Policy) -> None:
@@ -98,8 +107,8 @@ def lending_values(
         now: the reader's own time.
 
     Returns:
-        1e-8 of the policy's currency. 0 for a halted account, for an asset that custody itself marks stale or
-        disputed, and where too few publishers' prices are fresh at `now` and agree.
+        1e-8 of the policy's currency. 0 for a report that is not recent, for a halted account, for an asset
+        that custody itself marks stale or disputed, and where too few publishers' prices are fresh and agree.
     """
     return {
         position.asset: _lending_value(position, report, policy, prices=prices, released=released, now=now)
@@ -118,8 +127,9 @@ def _lending_value(
 ) -> Value:
     asset = position.asset
     current = quote(_of(asset, prices), policy.prices, now=now)
-    lends = not report.halted and position.status is current.status is ValueStatus.OK
-    if not lends or current.price is None:
+    counts = is_recent(report, now=now) and not report.halted
+    good = position.status is current.status is ValueStatus.OK
+    if not (counts and good) or current.price is None:
         return Value("0")
     left = amount_of(asset, max(0, position.confirmed.units - released.get(asset, 0)))
     return lending_value(left, current.price, haircut_bps=policy.terms_of(asset).haircut_bps)

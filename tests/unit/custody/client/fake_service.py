@@ -104,6 +104,8 @@ class FakeCustody:
         self.lost: dict[str, int] = {}
         """How many answers of a method get lost after their effect."""
         self.sequence = 7
+        self.batches: dict[int, Digest] = {}
+        """The latest batch made of each number: what the next one names as its predecessor."""
         self.head: tuple[int, str] = (0, GENESIS)
         self.liens: dict[str, lien_pb2.Lien] = {}
         self.outcomes: dict[str, lien_pb2.Lien] = {}
@@ -321,12 +323,13 @@ class FakeCustody:
         statement = ReportBatch(
             network=world.network,
             sequence=batch,
-            previous=GENESIS if batch == 1 else Digest("cd" * 32),
+            previous=GENESIS if batch == 1 else self.batches.get(batch - 1, Digest("cd" * 32)),
             root=tree.root,
             size=3,
             at=world.now,
         )
         statement = replace(statement, **(batch_changes or {}))
+        self.batches[batch] = statement.digest
         return collateral_report_pb2.CollateralReport(
             name=f"{self.name}/collateralReport",
             report=leaves[1],
@@ -336,6 +339,11 @@ class FakeCustody:
             tree_size=3,
             account_sequence=report.account_sequence,
         )
+
+    def report_at(self, at: Seconds, **changes: Any) -> collateral_report_pb2.CollateralReport:
+        """A report that was made then, of prices of that time, whatever anybody signed."""
+        positions = tuple(self.position(asset, price_at=at) for asset in Asset)
+        return self.make_report(**{"at": at, "batch_changes": {"at": at}, "positions": positions, **changes})
 
     # Encumbrances.
 

@@ -589,9 +589,12 @@ async def test_a_release_counts_even_where_its_answer_got_lost(
     assert [release.held for release in engine.record.outstanding(account)] == [Sats(BTC // 2 + 50_000)]
 
 
-async def still_counted(engine: MarginEngine, world: World, *, days: int = 0) -> int:
+async def still_counted(engine: MarginEngine, custody: FakeCustody, *, days: int = 0) -> int:
     """How many releases are outstanding, so many days later by the engine's clock."""
+    world = custody.world
     engine._clock = lambda: float(world.now + days * DAY)
+    if days:
+        custody.report = custody.report_at(later(world, days * DAY), batch=7)
     return len(await engine.settle_releases(world.account.account))
 
 
@@ -599,7 +602,7 @@ async def test_coins_that_left_and_are_counted_nowhere_end_a_release(
     released: MarginEngine, custody: FakeCustody, account: str, world: World
 ) -> None:
     custody.settle(WITHDRAWAL)
-    assert await still_counted(released, world) == 0
+    assert await still_counted(released, custody) == 0
     report, prices = await released.report(account), await released.verified_prices()
     assert released.lendable_value(report, prices) == str(
         sum(p.lending_value.units for p in report.positions)
@@ -618,7 +621,7 @@ async def test_custody_s_word_on_a_withdrawal_ends_no_release(
 ) -> None:
     """Every signer has announced it: it can be signed for as long as its anchor is unspent."""
     withdrawal(custody).state = state
-    assert await still_counted(released, world, days=9) == 1
+    assert await still_counted(released, custody, days=9) == 1
 
 
 async def test_a_settlement_whose_coins_the_report_still_counts_ends_none(
@@ -626,7 +629,7 @@ async def test_a_settlement_whose_coins_the_report_still_counts_ends_none(
 ) -> None:
     custody.settle(WITHDRAWAL)
     custody.report = custody.make_report(batch=7)
-    assert await still_counted(released, world) == 1
+    assert await still_counted(released, custody) == 1
 
 
 async def test_a_settlement_whose_coins_no_posting_moves_ends_none(
@@ -634,7 +637,7 @@ async def test_a_settlement_whose_coins_no_posting_moves_ends_none(
 ) -> None:
     custody.settle(WITHDRAWAL)
     custody.postings = [posting for posting in custody.postings if not posting.resource]
-    assert await still_counted(released, world) == 1
+    assert await still_counted(released, custody) == 1
 
 
 async def test_a_settlement_that_paid_less_ends_none(
@@ -644,7 +647,7 @@ async def test_a_settlement_that_paid_less_ends_none(
     custody.settle(WITHDRAWAL)
     payout = next(posting for posting in custody.postings if posting.credit == "external")
     payout.amount.units = str(int(payout.amount.units) - 1)
-    assert await still_counted(released, world) == 1
+    assert await still_counted(released, custody) == 1
 
 
 async def test_a_settlement_taken_back_by_a_reorganisation_ends_none(
@@ -654,7 +657,7 @@ async def test_a_settlement_taken_back_by_a_reorganisation_ends_none(
     paid = world.intent(Asset.BTC).amount
     resource = withdrawal(custody).name
     custody.postings.append(custody.posting(custody.sequence, "external", "withdrawing", paid, resource))
-    assert await still_counted(released, world) == 1
+    assert await still_counted(released, custody) == 1
 
 
 async def test_a_settlement_that_the_report_does_not_cover_ends_none(
@@ -662,7 +665,7 @@ async def test_a_settlement_that_the_report_does_not_cover_ends_none(
 ) -> None:
     custody.settle(WITHDRAWAL)
     custody.report = custody.make_report(batch=7, account_sequence=7)
-    assert await still_counted(released, world) == 1
+    assert await still_counted(released, custody) == 1
 
 
 async def test_a_settlement_of_another_intent_ends_none(
@@ -670,7 +673,7 @@ async def test_a_settlement_of_another_intent_ends_none(
 ) -> None:
     custody.settle(WITHDRAWAL)
     withdrawal(custody).intent_digest = "ab" * 32
-    assert await still_counted(released, world) == 1
+    assert await still_counted(released, custody) == 1
 
 
 async def test_a_posting_of_no_amount_is_no_ledger(
@@ -679,7 +682,7 @@ async def test_a_posting_of_no_amount_is_no_ledger(
     custody.settle(WITHDRAWAL)
     custody.postings[0].amount.units = "-1"
     with pytest.raises(VerificationError, match="is no amount"):
-        await still_counted(released, world)
+        await still_counted(released, custody)
 
 
 # The signers' own word that an intent ran out.
@@ -703,7 +706,7 @@ async def test_an_intent_that_two_signers_refused_as_expired_is_signed_by_none(
     released: MarginEngine, custody: FakeCustody, world: World
 ) -> None:
     refuse(custody, 0, 2)
-    assert await still_counted(released, world, days=2) == 0
+    assert await still_counted(released, custody, days=2) == 0
 
 
 async def test_one_signer_s_refusal_is_not_enough(
@@ -711,7 +714,7 @@ async def test_one_signer_s_refusal_is_not_enough(
 ) -> None:
     """It may be the one that was taken over, and the other two have announced."""
     refuse(custody, 1, 1)
-    assert await still_counted(released, world, days=2) == 1
+    assert await still_counted(released, custody, days=2) == 1
 
 
 async def test_a_signer_that_also_announced_refused_nothing(
@@ -720,7 +723,7 @@ async def test_a_signer_that_also_announced_refused_nothing(
     refuse(custody, 0, 2)
     announced = custody.receipt(world.signers[2], world.intent(Asset.BTC), Act.ANNOUNCED)
     withdrawal(custody).receipts.append(announced)
-    assert await still_counted(released, world, days=2) == 1
+    assert await still_counted(released, custody, days=2) == 1
 
 
 @pytest.mark.parametrize("change", [{"tag": Tag.ALLOWLIST_COOLING}, {"after": -1}])
@@ -728,14 +731,14 @@ async def test_a_refusal_that_may_pass_ends_none(
     released: MarginEngine, custody: FakeCustody, world: World, change: dict[str, Any]
 ) -> None:
     refuse(custody, 0, 2, **change)
-    assert await still_counted(released, world, days=2) == 1
+    assert await still_counted(released, custody, days=2) == 1
 
 
 async def test_a_refusal_before_the_intent_ran_out_by_this_clock_ends_none(
     released: MarginEngine, custody: FakeCustody, world: World
 ) -> None:
     refuse(custody, 0, 2)
-    assert await still_counted(released, world, days=1) == 1
+    assert await still_counted(released, custody, days=1) == 1
 
 
 async def test_a_refusal_that_no_signer_signed_is_evidence_of_a_lie(
@@ -747,7 +750,7 @@ async def test_a_refusal_that_no_signer_signed_is_evidence_of_a_lie(
     unsigned = Envelope(forged.payload_type, forged.payload)
     refusals[0].envelope = world.cosign(unsigned, world.signers[1]).to_json()
     with pytest.raises(VerificationError, match="has not signed"):
-        await still_counted(released, world, days=2)
+        await still_counted(released, custody, days=2)
 
 
 # An anchor is spent once.
@@ -785,7 +788,7 @@ async def test_a_release_ends_with_its_anchor_whichever_spent_it(
 ) -> None:
     await release_another(released, custody, world)
     custody.settle("w-two")
-    assert await still_counted(released, world) == 0
+    assert await still_counted(released, custody) == 0
 
 
 async def test_another_anchor_s_settlement_ends_none(
@@ -793,7 +796,7 @@ async def test_another_anchor_s_settlement_ends_none(
 ) -> None:
     await release_another(released, custody, world, anchor=OutpointAnchor(txid=TxId("ab" * 32), index=1))
     custody.settle("w-two")
-    assert await still_counted(released, world) == 1
+    assert await still_counted(released, custody) == 1
 
 
 async def test_nothing_is_read_where_nothing_is_outstanding(

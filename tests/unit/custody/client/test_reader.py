@@ -8,7 +8,7 @@ import pytest
 from bailee.custody.v1 import cause_pb2, collateral_service_pb2
 
 from custody.client import Connection, EventKind, Reader, SigningRecord, TrustRoot, VerificationError
-from custody.client.signing_record import BatchMark
+from custody.client.signing_record import LINKS_KEPT, BatchMark
 from signers.statements.allowlist import BitcoinDestination
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import Digest, EntityId
@@ -86,9 +86,80 @@ async def test_a_restart_remembers_what_it_saw(
 
 async def test_a_newer_mark_is_never_replaced_by_an_older_one(record: SigningRecord, account: str) -> None:
     newer = BatchMark(sequence=9, digest=Digest("aa" * 32), account_sequence=9)
-    record.see_batch(account, newer)
-    record.see_batch(account, replace(newer, sequence=8))
+    older = replace(newer, sequence=8, digest=Digest("88" * 32))
+    record.see_batch(account, newer, previous=older.digest)
+    record.see_batch(account, older, previous=Digest("77" * 32))
     assert record.batch(account) == newer
+
+
+# Batches follow one another, in whatever order and from whichever account they are seen.
+
+
+@pytest.mark.parametrize(
+    ("sequence", "digest", "previous"),
+    [
+        (5, "5a", "44"),
+        (5, "55", "4a"),
+        (6, "66", "5a"),
+        (4, "4a", "33"),
+    ],
+)
+async def test_a_batch_that_contradicts_another_is_refused(
+    record: SigningRecord, account: str, sequence: int, digest: str, previous: str
+) -> None:
+    record.see_batch(
+        account,
+        BatchMark(sequence=5, digest=Digest("55" * 32), account_sequence=7),
+        previous=Digest("44" * 32),
+    )
+    lie = BatchMark(sequence=sequence, digest=Digest(digest * 32), account_sequence=7)
+    with pytest.raises(VerificationError, match="two different batches"):
+        record.see_batch("acct-client-two", lie, previous=Digest(previous * 32))
+    assert record.batch("acct-client-two") is None
+
+
+async def test_batches_that_follow_one_another_are_seen(record: SigningRecord, account: str) -> None:
+    for sequence in (5, 6, 4, 9, 3):
+        mark = BatchMark(sequence=sequence, digest=Digest(f"{sequence}" * 64), account_sequence=7)
+        record.see_batch(account, mark, previous=Digest(f"{sequence - 1}" * 64))
+
+
+async def test_only_the_newest_batches_are_kept(record: SigningRecord, account: str) -> None:
+    for sequence in (5, 5 + LINKS_KEPT + 1):
+        mark = BatchMark(sequence=sequence, digest=Digest("55" * 32), account_sequence=7)
+        record.see_batch(account, mark, previous=Digest("44" * 32))
+    forgotten = BatchMark(sequence=5, digest=Digest("5a" * 32), account_sequence=7)
+    record.see_batch("acct-client-two", forgotten, previous=Digest("4a" * 32))
+
+
+async def test_a_report_whose_batch_does_not_continue_the_last_one_is_refused(
+    reader: Reader, custody: FakeCustody, account: str
+) -> None:
+    await reader.report(account)
+    custody.report = custody.make_report(batch=6, batch_changes={"previous": Digest("cd" * 32)})
+    with pytest.raises(VerificationError, match="two different batches 5"):
+        await reader.report(account)
+
+
+# Age.
+
+
+async def test_a_report_is_taken_as_long_as_custody_can_be_late(
+    reader: Reader, custody: FakeCustody, account: str, world: World
+) -> None:
+    custody.report = custody.report_at(later(world, -900))
+    await reader.report(account)
+    custody.report = custody.report_at(later(world, -901), batch=6)
+    with pytest.raises(VerificationError, match="901 s old"):
+        await reader.report(account)
+
+
+async def test_an_old_report_in_a_new_batch_is_still_old(
+    reader: Reader, custody: FakeCustody, account: str, world: World
+) -> None:
+    custody.report = custody.report_at(later(world, -901), batch_changes={"at": world.now})
+    with pytest.raises(VerificationError, match="901 s old"):
+        await reader.report(account)
 
 
 # The stream.
@@ -142,6 +213,16 @@ async def test_the_stream_is_a_snapshot_then_changes(
 async def test_a_stream_that_goes_back_is_refused(reader: Reader, custody: FakeCustody, account: str) -> None:
     custody.events = [snapshot(custody), change(custody, batch=4)]
     with pytest.raises(VerificationError, match="went back"):
+        [event async for event in reader.watch(account)]
+
+
+async def test_the_account_s_sequence_never_falls_in_a_stream(
+    reader: Reader, custody: FakeCustody, account: str
+) -> None:
+    behind = change(custody, batch=6)
+    behind.account_sequence = 7
+    custody.events = [snapshot(custody), change(custody, batch=6), HEARTBEAT, behind]
+    with pytest.raises(VerificationError, match="event 7 of acct-client-one"):
         [event async for event in reader.watch(account)]
 
 

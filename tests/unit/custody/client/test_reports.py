@@ -11,7 +11,7 @@ from custody.client import TrustRoot, VerificationError
 from custody.client.valuation import cited_prices, lending_values, verify_price
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import Currency, Digest, Seconds, Value
+from signers.statements.identifiers import GENESIS, Currency, Digest, Seconds, Value
 from signers.statements.network import Network
 from signers.statements.price import Price
 from signers.statements.report import AssetPosition, Report, ValueStatus
@@ -96,6 +96,9 @@ ONE = Value(str(10**8))
         (told(network=Network.MAINNET), "on mainnet"),
         (told(policy_digest=OTHER.policy.digest), "another policy"),
         (told(at=Seconds(NOW + 1)), "younger than the batch"),
+        (told(batch_changes={"previous": GENESIS}), "batch 5 follows 0000"),
+        (told(batch=1, batch_changes={"previous": Digest("cd" * 32)}), "batch 1 follows cdcd"),
+        (told(batch_changes={"sequence": 0}), "batch 0 follows cdcd"),
         (told(encumbrance_sequence=1), "encumbrance 1 is 0000"),
         (told(encumbrance_head=Digest("ab" * 32)), "encumbrance 0 is abab"),
         (with_position(Asset.BTC, posted=Sats(BTC), free=Sats(BTC)), "has signed none"),
@@ -217,6 +220,14 @@ def test_prices_lend_as_long_as_the_policy_says_by_the_reader_s_clock(
     # The prices are five seconds old; the policy allows sixty.
     assert value(custody, world, now=later(world, 55)) == BTC_LENT + ETH_LENT
     assert value(custody, world, now=later(world, 56)) == 0
+
+
+def test_a_report_that_is_not_recent_lends_nothing(custody: FakeCustody, world: World) -> None:
+    """Its quantities are from then, however fresh the publishers' prices are."""
+    for age, lent in ((900, BTC_LENT + ETH_LENT), (901, 0)):
+        report = Report.parse(custody.report_at(later(world, -age)).report)
+        worth = lending_values(report, world.policy, prices=prices(world), released={}, now=world.now)
+        assert sum(each.units for each in worth.values()) == lent
 
 
 def test_a_reader_whose_clock_is_behind_does_not_lend(custody: FakeCustody, world: World) -> None:
