@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bailee.custody.v1.collateral_service_pb2 import WatchCollateralResponse
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
 from custody.cli.addresses import bitcoin_text, destination_text, ethereum_text
@@ -447,6 +449,21 @@ def test_a_refusal_has_reason_data_fields_and_a_hint(play: Play, custody: FakeCu
         "metadata": {"free_units": "5"},
         "hint": "`bailee report show` has the free quantity",
     }
+
+
+@pytest.mark.parametrize("json", [True, False])
+@pytest.mark.parametrize("seconds", [2**62, -(2**62)])
+def test_a_time_that_no_calendar_has_does_not_verify(
+    play: Play, custody: FakeCustody, world: World, seconds: int, json: bool
+) -> None:
+    for withdrawal in custody.withdrawals.values():
+        withdrawal.update_time.seconds = seconds
+    heartbeat = WatchCollateralResponse.Heartbeat(server_time=Timestamp(seconds=seconds))
+    custody.events = [WatchCollateralResponse(heartbeat=heartbeat)]
+    for command in (("withdrawal", "list", ACCOUNT), ("watch", "--seconds", 3)):
+        run = play(world.pledgor, *command, json=json)
+        assert (run.exit_code, run.stdout) == (1, "")
+        assert "VERIFICATION_FAILED" in run.stderr
 
 
 def test_a_message_of_the_service_cannot_forge_the_screen(

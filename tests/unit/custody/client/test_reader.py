@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from bailee.custody.v1 import cause_pb2, collateral_service_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from custody.client import Connection, EventKind, Reader, SigningRecord, TrustRoot, VerificationError
 from custody.client.signing_record import LINKS_KEPT, BatchMark
@@ -256,6 +257,12 @@ async def test_a_stream_may_be_behind_a_read_made_meanwhile(
                 change=Response.Change(account=c.name, report=c.make_report(at=later(c.world, 1)))
             ),
             "younger than the batch",
+        ),
+        (lambda c: Response(heartbeat=Response.Heartbeat(server_time=Timestamp(seconds=2**62))), "no time"),
+        (lambda c: Response(heartbeat=Response.Heartbeat(server_time=Timestamp(seconds=-1))), "no time"),
+        (
+            lambda c: Response(change=Response.Change(account=c.name, commit_time=Timestamp(seconds=2**62))),
+            "no time",
         ),
     ],
 )
