@@ -12,7 +12,7 @@ from custody.cli.faults import UsageError
 from custody.cli.resources import entity_of, last_id, state_of
 from custody.cli.statement_view import account_summary, statement_json
 from custody.client import Agreement, Custodian, MarginEngine, Pledgor, VerificationError, as_json
-from custody.client.reader import account_name
+from custody.client.names import account_name
 from custody.client.signing_party import SigningParty
 from signers.statements import multisig
 from signers.statements.account import Account
@@ -32,7 +32,7 @@ _COMPARED: Final = {
     "signed-statement": "as in the statement that was signed here",
     "own-key": "your own stands in your place, and signed this statement",
 }
-_UNVERIFIED = ("bitcoin_address", "bitcoin_descriptor", "ethereum_address")
+_UNVERIFIED = ("bitcoin_address", "bitcoin_descriptor", "ethereum_address", "enforcement")
 """A script must not find an address that nobody verified: `account verify` prints them."""
 
 

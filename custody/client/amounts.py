@@ -11,6 +11,11 @@ _ASSETS: Final = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_E
 _NAMED: Final = {number: asset for asset, number in _ASSETS.items()}
 
 
+def to_asset(asset: Asset) -> amount_pb2.Asset:
+    """The enum value of an asset."""
+    return _ASSETS[asset]
+
+
 def to_amount(amount: Amount) -> amount_pb2.Amount:
     """The message of an amount."""
     return amount_pb2.Amount(asset=_ASSETS[amount.asset], units=str(amount.units))

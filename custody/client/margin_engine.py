@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from custody.client.connection import Connection, new_request_id
 from custody.client.encumbrance_chain import EncumbranceChain, Head
 from custody.client.errors import BaileeError, VerificationError
-from custody.client.reader import account_name, lien_name, withdrawal_name
+from custody.client.names import account_name, lien_name, withdrawal_name
 from custody.client.releases import has_left, is_unsignable
 from custody.client.signing_party import SigningParty
 from custody.client.signing_record import SignedEncumbrance, SignedRelease, SigningRecord

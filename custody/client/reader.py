@@ -24,6 +24,7 @@ from custody.client.connection import Connection
 from custody.client.encumbrance_chain import EncumbranceChain, Head
 from custody.client.errors import VerificationError
 from custody.client.events import CollateralEvent, read_event
+from custody.client.names import account_name, destination_name, lien_name, report_name, withdrawal_name
 from custody.client.releases import deducted
 from custody.client.signing_record import BatchMark, SigningRecord
 from custody.client.trust import CLOCK_TOLERANCE_SECONDS, TrustRoot, VerifiedReport
@@ -163,15 +164,18 @@ class Reader:
         Raises:
             VerificationError: it does not say what it must; do not sign it.
         """
-        resource = await self.withdrawal(account, withdrawal)
-        if not resource.intent:
+        return await self.intent_of(await self.withdrawal(account, withdrawal), account=account)
+
+    async def intent_of(self, resource: withdrawal_pb2.Withdrawal, *, account: str) -> Intent:
+        """As `intent`, of a withdrawal of this account that was read already."""
+        intent = self.trust.verify_withdrawal(resource, account=account)
+        if intent is None:
             raise VerificationError("there is no intent to sign yet")
-        intent = self.trust.read_intent(resource.intent, account=account)
         statement = await self.verified_account(account)
         if intent.maker not in {party.entity for party in statement.parties}:
             raise VerificationError(f"{intent.maker} is no party of {account}")
         listed = await self.destination(account, intent.destination_id)
-        entry, _ = self.trust.verify_entry(listed.envelope, statement, destination_id=intent.destination_id)
+        entry, _ = self.trust.verify_destination(listed, statement, destination_id=intent.destination_id)
         if entry.destination != intent.destination:
             raise VerificationError(
                 "the intent pays to another destination than the allowlist entry it names"
@@ -186,7 +190,7 @@ class Reader:
         """
         statement = await self.verified_account(account)
         resource = await self.destination(account, destination_id)
-        return self.trust.verify_entry(resource.envelope, statement, destination_id=destination_id)
+        return self.trust.verify_destination(resource, statement, destination_id=destination_id)
 
     async def receipts(self, account: str, withdrawal: str) -> list[Receipt]:
         """What the signers said of a withdrawal's intent, refusals included, each by its signer's key.
@@ -195,9 +199,8 @@ class Reader:
             VerificationError: one of them is not the signer's word on this intent.
         """
         resource = await self.withdrawal(account, withdrawal)
-        if not (resource.receipts or resource.refusals):
-            return []
-        return self._receipts(resource, self.trust.read_intent(resource.intent, account=account))
+        intent = self.trust.verify_withdrawal(resource, account=account)
+        return [] if intent is None else self._receipts(resource, intent)
 
     async def destination(self, account: str, destination: str) -> destination_pb2.Destination:
         """One destination as the service has it."""
@@ -380,28 +383,3 @@ async def read_policy(connection: Connection, name: str = "current") -> policy_p
     request = policy_service_pb2.GetPolicyRequest(name=f"policies/{name}")
     policy: policy_pb2.Policy = await connection.call(stub.GetPolicy, request)
     return policy
-
-
-def account_name(account: str) -> str:
-    """The resource name of an account id."""
-    return f"accounts/{AccountId(account)}"
-
-
-def report_name(account: str) -> str:
-    """The resource name of an account's report."""
-    return f"{account_name(account)}/collateralReport"
-
-
-def destination_name(account: str, destination: str) -> str:
-    """The resource name of a destination of an account."""
-    return f"{account_name(account)}/destinations/{destination}"
-
-
-def lien_name(account: str, lien: str) -> str:
-    """The resource name of a lien of an account."""
-    return f"{account_name(account)}/liens/{lien}"
-
-
-def withdrawal_name(account: str, withdrawal: str) -> str:
-    """The resource name of a withdrawal of an account."""
-    return f"{account_name(account)}/withdrawals/{withdrawal}"

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from custody.client.agreement import Agreement
 from custody.client.connection import Connection, new_request_id
 from custody.client.errors import VerificationError
-from custody.client.reader import Reader, account_name, withdrawal_name
+from custody.client.names import account_name, withdrawal_name
+from custody.client.reader import Reader
 from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
 from signers.statements.account import Account, Party

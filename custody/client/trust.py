@@ -6,10 +6,11 @@ The root is the digest of version 1 of the policy, obtained from the policy's ad
 from dataclasses import dataclass
 from typing import Final, Self
 
-from bailee.custody.v1 import account_pb2, collateral_report_pb2
+from bailee.custody.v1 import account_pb2, collateral_report_pb2, destination_pb2, withdrawal_pb2
 from coincurve import PublicKey
 from eth_hash.auto import keccak
 
+from custody.client.copies import check_destination, check_withdrawal
 from custody.client.errors import VerificationError
 from custody.client.valuation import check_report
 from signers.statements import merkle
@@ -142,6 +143,25 @@ class TrustRoot:
         check_report(report, self.policy)
         return VerifiedReport(report=report, batch=batch, batch_digest=envelope.digest)
 
+    def verify_withdrawal(self, resource: withdrawal_pb2.Withdrawal, *, account: str) -> Intent | None:
+        """The intent of a withdrawal, and that the copies beside it say the same.
+
+        Args:
+            resource: as the service shows it.
+            account: the id that was asked for.
+
+        Returns:
+            `None` while there is no intent: until then everything in it is custody's word.
+
+        Raises:
+            VerificationError: another account's, under another policy, or beside copies of something else.
+        """
+        if not resource.intent:
+            return None
+        intent = self.read_intent(resource.intent, account=account)
+        check_withdrawal(resource, intent)
+        return intent
+
     def read_intent(self, payload: bytes, *, account: str) -> Intent:
         """The intent as it is signed, of this account, on these chains and under the policy that is trusted.
 
@@ -180,21 +200,22 @@ class TrustRoot:
         if intent.fee_cap.units > limit.fee_cap.units:
             raise VerificationError(f"a fee cap of {intent.fee_cap} above the policy's {limit.fee_cap}")
 
-    def verify_entry(
-        self, envelope: bytes, statement: Account, *, destination_id: str
+    def verify_destination(
+        self, resource: destination_pb2.Destination, statement: Account, *, destination_id: str
     ) -> tuple[AllowlistEntry, Envelope]:
-        """An allowlist entry that the pledgor of the account signed.
+        """A destination's allowlist entry, signed by the pledgor, and that the copies beside it say the same.
 
         Args:
-            envelope: as the service shows it.
+            resource: as the service shows it.
             statement: of the account, verified.
             destination_id: the id that was asked for.
 
         Raises:
-            VerificationError: another account or id, or the pledgor has not signed it.
+            VerificationError: another account or id, the pledgor has not signed it, or a copy says something
+                else.
         """
         try:
-            signed = Envelope.from_json(envelope)
+            signed = Envelope.from_json(resource.envelope)
             entry = AllowlistEntry.read(signed, network=self.network)
         except Refusal as error:
             raise VerificationError(f"allowlist entry: {error}") from error
@@ -202,6 +223,7 @@ class TrustRoot:
             raise VerificationError(f"an entry {entry.destination_id} of {entry.account}")
         if not signed.signed_by(statement.pledgor.public_key):
             raise VerificationError("the pledgor has not signed this destination")
+        check_destination(resource, entry)
         return entry, signed
 
     def verify_receipt(self, envelope: bytes, intent: Intent) -> Receipt:

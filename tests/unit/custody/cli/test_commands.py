@@ -1,6 +1,6 @@
 """Every step of the journeys through the command, over real mutual TLS, against a service in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from json import loads as parse
 from pathlib import Path
@@ -165,15 +165,40 @@ def test_it_is_said_with_what_the_keys_were_compared(
     assert "COMPARED WITH NOTHING" in bailee(*verify, "--profile", auditor).stdout
 
 
-@pytest.mark.parametrize("command", [("account", "show", ACCOUNT), ("account", "list")])
-@pytest.mark.parametrize("json", [True, False])
-def test_unverified_addresses_are_nowhere(
-    play: Play, world: World, command: tuple[str, ...], json: bool
+WITH_ADDRESSES = [
+    ("account", "show", "acct-client-one"),
+    ("account", "list"),
+    ("destination", "show", "acct-client-one", "client-wallet-btc"),
+    ("destination", "list", "acct-client-one"),
+    ("withdrawal", "show", "acct-client-one", WITHDRAWAL),
+    ("withdrawal", "list", "acct-client-one"),
+]
+
+
+@pytest.mark.parametrize("command", WITH_ADDRESSES, ids=" ".join)
+def test_addresses_that_the_service_writes_are_nowhere(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...]
 ) -> None:
-    run = play(world.pledgor, *command, json=json)
+    custody.account.enforcement.bitcoin_script_pubkey = world.account.enforcement.bitcoin.raw
+    run = play(world.pledgor, *command)
     assert run.exit_code == 0
-    assert "forged" not in run.stdout
-    assert "_address" not in run.stdout
+    written = set(fields_beside_statements(run.json))
+    assert not {
+        name for name in written if "address" in name or name in ("enforcement", "bitcoin_descriptor")
+    }
+    assert "forged" not in run.stdout + play(world.pledgor, *command, json=False).stdout
+
+
+def fields_beside_statements(document: Any) -> Iterator[str]:
+    """The names of the fields that the service wrote: all but those in decoded statements."""
+    if isinstance(document, list):
+        for each in document:
+            yield from fields_beside_statements(each)
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield name
+            if name != "statement":
+                yield from fields_beside_statements(value)
 
 
 def test_the_policy_of_the_service_is_shown_when_it_is_the_pinned_one(play: Play, world: World) -> None:
@@ -393,10 +418,33 @@ def test_a_destination_that_custody_exchanged_is_never_shown_for_approval(
     enforcement = world.account.enforcement.bitcoin
     intent = world.intent(Asset.BTC)
     lie = replace(intent, destination=BitcoinDestination(script_pubkey=enforcement))
-    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].intent = lie.payload()
+    custody.show_intent(lie)
     run = play(world.approvers[1], "withdrawal", "approve", ACCOUNT, WITHDRAWAL, "--digest", lie.digest)
     assert run.exit_code == 1
     assert "another destination" in run.error["message"]
+
+
+@pytest.mark.parametrize("command", [("show", ACCOUNT, WITHDRAWAL), ("list", ACCOUNT)], ids=" ".join)
+@pytest.mark.parametrize("json", [True, False])
+def test_an_amount_beside_another_intent_is_not_shown(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...], json: bool
+) -> None:
+    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].amount.units = "1"
+    run = play(world.pledgor, "withdrawal", *command, json=json)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "another amount is shown beside" in run.stderr
+
+
+@pytest.mark.parametrize("command", [("show", ACCOUNT, "client-wallet-btc"), ("list", ACCOUNT)], ids=" ".join)
+@pytest.mark.parametrize("json", [True, False])
+def test_an_address_beside_another_entry_is_not_shown(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...], json: bool
+) -> None:
+    for destination in custody.destinations.values():
+        destination.address.bitcoin_script_pubkey = world.account.enforcement.bitcoin.raw
+    run = play(world.pledgor, "destination", *command, json=json)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "another address is shown beside" in run.stderr
 
 
 def test_a_second_intent_is_not_approved_by_a_later_command(
@@ -406,7 +454,7 @@ def test_a_second_intent_is_not_approved_by_a_later_command(
     approve = ("withdrawal", "approve", ACCOUNT, WITHDRAWAL, "--digest")
     assert play(world.approvers[1], *approve, first.digest).exit_code == 0
     second = world.intent(Asset.BTC, intent=IntentId("11111111-1111-4111-8111-111111111111"))
-    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].intent = second.payload()
+    custody.show_intent(second)
     run = play(world.approvers[1], *approve, second.digest)
     assert run.exit_code == 1
     assert "already" in run.error["message"]

@@ -40,17 +40,18 @@ from grpc_status import rpc_status
 
 from custody.client.connection import Credentials
 from deploy.localnet.certificates import CertificateAuthority
+from signers.statements.allowlist import AllowlistEntry, BitcoinDestination, Destination
 from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import GENESIS, BlockHash, Digest, Seconds, Value
-from signers.statements.intent import Intent
+from signers.statements.intent import Intent, OutpointAnchor
 from signers.statements.merkle import MerkleTree
 from signers.statements.price import Price
 from signers.statements.receipt import Act
 from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
 from signers.statements.valuation import lending_value, market_value, price_set
-from tests.factories import BTC, ETH, SignerParty, World
+from tests.factories import BTC, ETH, Person, SignerParty, World
 
 SERVER_NAME = "custody.bailee"
 WITHDRAWAL = "w-one"
@@ -89,6 +90,14 @@ def failed(reason: str, **more: Any) -> Refused:
 
 def to_amount(amount: Amount) -> amount_pb2.Amount:
     return amount_pb2.Amount(asset=_ASSETS[amount.asset], units=str(amount.units))
+
+
+def chain_address(destination: Destination) -> amount_pb2.ChainAddress:
+    """As the service writes it, with text that no client may show."""
+    if isinstance(destination, BitcoinDestination):
+        raw = destination.script_pubkey.raw
+        return amount_pb2.ChainAddress(bitcoin_script_pubkey=raw, display="forged")
+    return amount_pb2.ChainAddress(ethereum_address=destination.address.raw, display="forged")
 
 
 class FakeCustody:
@@ -158,6 +167,7 @@ class FakeCustody:
         return destination_pb2.Destination(
             name=f"{self.name}/destinations/{entry.destination_id}",
             asset=_ASSETS[asset],
+            address=chain_address(entry.destination),
             state=destination_pb2.Destination.STATE_PENDING_APPROVAL,
             envelope=envelope.to_json(),
             statement_digest=entry.digest,
@@ -175,6 +185,13 @@ class FakeCustody:
             amount=to_amount(intent.amount),
             fee_cap=to_amount(intent.fee_cap),
             destination=f"{self.name}/destinations/{intent.destination_id}",
+            destination_address=chain_address(intent.destination),
+            maker_entity=intent.maker,
+            anchor=(
+                f"{intent.anchor.txid}:{intent.anchor.index}"
+                if isinstance(intent.anchor, OutpointAnchor)
+                else str(intent.anchor.nonce)
+            ),
             state=withdrawal_pb2.Withdrawal.STATE_AWAITING_SIGNATURES,
             intent=intent.payload(),
             intent_digest=intent.digest,
@@ -185,6 +202,16 @@ class FakeCustody:
             account_sequence=self.sequence,
             etag="withdrawal-etag",
         )
+
+    def show_intent(self, intent: Intent) -> None:
+        """The withdrawal is of this intent now, in every place."""
+        self.withdrawals[f"{self.name}/withdrawals/{WITHDRAWAL}"] = self.withdrawal(intent)
+
+    def show_entry(self, entry: AllowlistEntry, *, by: Person) -> None:
+        """The destination is this one now, in every place, signed by somebody."""
+        shown = self.destinations[f"{self.name}/destinations/{entry.destination_id}"]
+        shown.envelope, shown.statement_digest = self.world.sign(entry, by).to_json(), entry.digest
+        shown.address.CopyFrom(chain_address(entry.destination))
 
     def receipt(
         self, signer: SignerParty, intent: Intent, act: Act, **changes: Any
@@ -463,8 +490,11 @@ class FakeCustody:
 
     def _on_create_destination(self, request: Any) -> Any:
         envelope = Envelope.from_json(request.envelope)
+        entry = AllowlistEntry.parse(envelope.payload)
         return destination_pb2.Destination(
             name=f"{request.parent}/destinations/{request.destination_id}",
+            asset=_ASSETS[entry.destination.asset],
+            address=chain_address(entry.destination),
             state=destination_pb2.Destination.STATE_PENDING_APPROVAL,
             envelope=request.envelope,
             statement_digest=envelope.digest,

@@ -46,8 +46,7 @@ def clients(
 
 
 def show_intent(custody: FakeCustody, **changes: Any) -> None:
-    withdrawal = custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"]
-    withdrawal.intent = custody.world.intent(Asset.BTC, **changes).payload()
+    custody.show_intent(custody.world.intent(Asset.BTC, **changes))
 
 
 def signed(request: Any) -> Envelope:

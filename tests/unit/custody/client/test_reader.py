@@ -291,8 +291,7 @@ async def test_an_intent_to_another_place_than_its_entry_is_refused(
     reader: Reader, custody: FakeCustody, account: str, world: World
 ) -> None:
     elsewhere = BitcoinDestination(script_pubkey=world.account.enforcement.bitcoin)
-    withdrawal = custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"]
-    withdrawal.intent = world.intent(Asset.BTC, destination=elsewhere).payload()
+    custody.show_intent(world.intent(Asset.BTC, destination=elsewhere))
     with pytest.raises(VerificationError, match="another destination"):
         await reader.intent(account, WITHDRAWAL)
 
@@ -303,11 +302,8 @@ async def test_an_intent_whose_entry_the_pledgor_did_not_sign_is_refused(
     """A destination of custody's own, under the name of a real one."""
     elsewhere = BitcoinDestination(script_pubkey=world.account.enforcement.bitcoin)
     entry = world.allowlist_entry(Asset.BTC, destination=elsewhere)
-    listed = custody.destinations[f"{custody.name}/destinations/{entry.destination_id}"]
-    listed.envelope = world.sign(entry, world.stranger).to_json()
-    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].intent = world.intent(
-        Asset.BTC, destination=elsewhere
-    ).payload()
+    custody.show_entry(entry, by=world.stranger)
+    custody.show_intent(world.intent(Asset.BTC, destination=elsewhere))
     with pytest.raises(VerificationError, match="pledgor has not signed"):
         await reader.intent(account, WITHDRAWAL)
 
@@ -315,8 +311,7 @@ async def test_an_intent_whose_entry_the_pledgor_did_not_sign_is_refused(
 async def test_an_intent_of_a_stranger_is_refused(
     reader: Reader, custody: FakeCustody, account: str, world: World
 ) -> None:
-    withdrawal = custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"]
-    withdrawal.intent = world.intent(Asset.BTC, maker=EntityId("stranger-one")).payload()
+    custody.show_intent(world.intent(Asset.BTC, maker=EntityId("stranger-one")))
     with pytest.raises(VerificationError, match="no party"):
         await reader.intent(account, WITHDRAWAL)
 
