@@ -1,12 +1,21 @@
 """What resources repeat of the signed statement they carry: worth showing only where it says the same."""
 
-from bailee.custody.v1 import amount_pb2, destination_pb2, withdrawal_pb2
+from typing import Final
+
+from bailee.custody.v1 import amount_pb2, destination_pb2, lien_pb2, withdrawal_pb2
 
 from custody.client.amounts import to_amount, to_asset
 from custody.client.errors import VerificationError
-from custody.client.names import destination_name
+from custody.client.names import destination_name, lien_name
 from signers.statements.allowlist import AllowlistEntry, BitcoinDestination, Destination
+from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.intent import Anchor, Intent, OutpointAnchor
+
+_STATES: Final = {
+    EncumbranceKind.RESERVE: (lien_pb2.Lien.STATE_RESERVED, lien_pb2.Lien.STATE_EXPIRED),
+    EncumbranceKind.POST: (lien_pb2.Lien.STATE_POSTED,),
+    EncumbranceKind.VOID: (lien_pb2.Lien.STATE_VOIDED,),
+}
 
 
 def check_withdrawal(resource: withdrawal_pb2.Withdrawal, intent: Intent) -> None:
@@ -34,6 +43,21 @@ def check_destination(resource: destination_pb2.Destination, entry: AllowlistEnt
             "address": (_raw(resource.address), _bytes(entry.destination)),
         },
         beside=f"entry {entry.digest}",
+    )
+
+
+def check_lien(resource: lien_pb2.Lien, encumbrance: Encumbrance) -> None:
+    """Raise `VerificationError` unless a lien says what its latest encumbrance says."""
+    states = _STATES[encumbrance.kind]
+    _require_same(
+        {
+            "name": (resource.name, lien_name(encumbrance.account, encumbrance.lien)),
+            "digest": (resource.statement_digest, encumbrance.digest),
+            "sequence": (resource.encumbrance_sequence, encumbrance.sequence),
+            "amount": (resource.amount, to_amount(encumbrance.amount)),
+            "state": (resource.state in states, True),
+        },
+        beside=f"encumbrance {encumbrance.digest}",
     )
 
 

@@ -4,62 +4,19 @@ Without a record a service that shows an old head of the encumbrance chain gets 
 a sequence that already has one, and can afterwards present the history in which a posted lien never was.
 """
 
-import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 from custody.client.errors import VerificationError
+from custody.client.record_file import RecordFile
 from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, Ed25519Key, Seconds
 from signers.statements.intent import Intent
 
-_BUSY_SECONDS: Final = 10.0
 LINKS_KEPT: Final = 1_000
 """How many of the newest batches are told apart; reports of older ones are too old to be taken."""
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS batch (
-  root TEXT NOT NULL, account TEXT NOT NULL,
-  sequence INTEGER NOT NULL, digest TEXT NOT NULL, account_sequence INTEGER NOT NULL,
-  PRIMARY KEY (root, account)
-) STRICT;
-CREATE TABLE IF NOT EXISTS link (
-  root TEXT NOT NULL, sequence INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (root, sequence)
-) STRICT;
-CREATE TABLE IF NOT EXISTS subject (
-  root TEXT NOT NULL, key TEXT NOT NULL, subject TEXT NOT NULL, digest TEXT NOT NULL, envelope BLOB NOT NULL,
-  PRIMARY KEY (root, key, subject)
-) STRICT;
-CREATE TABLE IF NOT EXISTS encumbrance (
-  root TEXT NOT NULL, key TEXT NOT NULL, account TEXT NOT NULL,
-  sequence INTEGER NOT NULL, digest TEXT NOT NULL, envelope BLOB NOT NULL, request_id TEXT NOT NULL,
-  outcome TEXT NOT NULL CHECK (outcome IN ('pending', 'accepted', 'refused')),
-  account_sequence INTEGER NOT NULL,
-  PRIMARY KEY (root, key, account, digest)
-) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS one_pending ON encumbrance (root, key, account) WHERE outcome = 'pending';
-CREATE UNIQUE INDEX IF NOT EXISTS one_accepted ON encumbrance (root, key, account, sequence)
-  WHERE outcome = 'accepted';
-CREATE TABLE IF NOT EXISTS standing (
-  root TEXT NOT NULL, key TEXT NOT NULL, account TEXT NOT NULL, sequence INTEGER NOT NULL,
-  PRIMARY KEY (root, key, account)
-) STRICT;
-CREATE TABLE IF NOT EXISTS lien (
-  root TEXT NOT NULL, key TEXT NOT NULL, account TEXT NOT NULL, lien TEXT NOT NULL,
-  asset TEXT NOT NULL, units TEXT NOT NULL, expires_at INTEGER,
-  PRIMARY KEY (root, key, account, lien)
-) STRICT;
-CREATE TABLE IF NOT EXISTS release (
-  root TEXT NOT NULL, intent_digest TEXT NOT NULL, account TEXT NOT NULL, withdrawal TEXT NOT NULL,
-  asset TEXT NOT NULL, held_units TEXT NOT NULL, expires_at INTEGER NOT NULL, ended INTEGER NOT NULL,
-  PRIMARY KEY (root, intent_digest)
-) STRICT;
-"""
 _ENCUMBRANCE: Final = (
     "SELECT sequence, digest, envelope, request_id, account_sequence FROM encumbrance"
     " WHERE root = ? AND key = ? AND account = ? "
@@ -115,38 +72,17 @@ class SignedRelease:
 
 
 @final
-class SigningRecord:
-    """One SQLite file per client machine, or memory only. Several processes may share the file.
+class SigningRecord(RecordFile):
+    """What is remembered, by the root policy's digest and the key that signed, so that deployments never mix.
 
-    Everything is kept under the root policy's digest and the key that signed, so deployments never mix.
     Each method is one short transaction, on disk before it returns.
-
-    Args:
-        path: of the file, made for its owner alone; in memory where absent, which protects only as long as
-            the process lives.
-        root: digest of the policy that is pinned.
     """
-
-    def __init__(self, path: Path | None, *, root: Digest) -> None:
-        self._root = root
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._database = sqlite3.connect(
-            path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        self._database.execute("PRAGMA synchronous=FULL")
-        self._database.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
 
     def batch(self, account: str) -> BatchMark | None:
         """The newest report seen of an account."""
-        row = self._row(
+        row = self.row(
             "SELECT sequence, digest, account_sequence FROM batch WHERE root = ? AND account = ?",
-            self._root,
+            self.root,
             account,
         )
         return (
@@ -157,9 +93,10 @@ class SigningRecord:
 
     def batches(self) -> dict[str, BatchMark]:
         """The newest report seen of each account, by its id."""
-        rows = self._database.execute(
-            "SELECT account, sequence, digest, account_sequence FROM batch WHERE root = ?", (self._root,)
-        ).fetchall()
+        rows = self.rows(
+            "SELECT account, sequence, digest, account_sequence FROM batch WHERE root = ?",
+            self.root,
+        )
         return {
             account: BatchMark(sequence=sequence, digest=Digest(digest), account_sequence=account_sequence)
             for account, sequence, digest, account_sequence in rows
@@ -172,25 +109,23 @@ class SigningRecord:
             VerificationError: another batch of one of these two numbers is known, from whichever account's
                 report. Both are signed: keep them.
         """
-        with self._transaction():
+        with self.transaction():
             for sequence, digest in ((mark.sequence - 1, previous), (mark.sequence, mark.digest)):
                 self._link(sequence, digest)
-            self._write(
+            self.write(
                 "INSERT INTO batch VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " sequence = excluded.sequence, digest = excluded.digest,"
                 " account_sequence = excluded.account_sequence WHERE excluded.sequence > sequence",
-                *(self._root, account, mark.sequence, mark.digest, mark.account_sequence),
+                *(self.root, account, mark.sequence, mark.digest, mark.account_sequence),
             )
-            self._write(
-                "DELETE FROM link WHERE root = ? AND sequence <"
-                " (SELECT max(sequence) FROM link AS newest WHERE newest.root = link.root) - ?",
-                *(self._root, LINKS_KEPT),
+            self.write(
+                "DELETE FROM link WHERE root = ? AND sequence < ?", self.root, mark.sequence - LINKS_KEPT
             )
 
     def _link(self, sequence: int, digest: Digest) -> None:
-        known = self._row("SELECT digest FROM link WHERE root = ? AND sequence = ?", self._root, sequence)
+        known = self.row("SELECT digest FROM link WHERE root = ? AND sequence = ?", self.root, sequence)
         if known is None:
-            self._write("INSERT INTO link VALUES (?, ?, ?)", self._root, sequence, digest)
+            self.write("INSERT INTO link VALUES (?, ?, ?)", self.root, sequence, digest)
         elif known[0] != digest:
             raise VerificationError(f"two different batches {sequence} are signed: {known[0]} and {digest}")
 
@@ -206,11 +141,11 @@ class SigningRecord:
         Raises:
             VerificationError: this key signed another statement about it.
         """
-        with self._transaction():
+        with self.transaction():
             bound = self.bound(key, subject)
             if bound is None:
-                self._database.execute(
-                    "INSERT INTO subject VALUES (?, ?, ?, ?, ?)", (self._root, key, subject, digest, envelope)
+                self.write(
+                    "INSERT INTO subject VALUES (?, ?, ?, ?, ?)", self.root, key, subject, digest, envelope
                 )
             elif bound[0] != digest:
                 raise VerificationError(
@@ -219,44 +154,46 @@ class SigningRecord:
 
     def bound(self, key: Ed25519Key, subject: str) -> tuple[Digest, bytes] | None:
         """Digest and envelope of the statement that this key signed about a subject."""
-        row = self._row(
+        row = self.row(
             "SELECT digest, envelope FROM subject WHERE root = ? AND key = ? AND subject = ?",
-            *(self._root, key, subject),
+            *(self.root, key, subject),
         )
         return None if row is None else (Digest(row[0]), bytes(row[1]))
 
     def signed_about(self, subject: str) -> set[Digest]:
         """Digests of the statements that any key signed here about a subject."""
-        rows = self._database.execute(
-            "SELECT digest FROM subject WHERE root = ? AND subject = ?", (self._root, subject)
-        ).fetchall()
+        rows = self.rows(
+            "SELECT digest FROM subject WHERE root = ? AND subject = ?",
+            self.root,
+            subject,
+        )
         return {Digest(digest) for (digest,) in rows}
 
     def head(self, key: Ed25519Key, account: str) -> SignedEncumbrance | None:
         """The latest encumbrance that the service accepted."""
         return self._encumbrance(
-            "AND outcome = 'accepted' ORDER BY sequence DESC LIMIT 1", self._root, key, account
+            "AND outcome = 'accepted' ORDER BY sequence DESC LIMIT 1", self.root, key, account
         )
 
     def pending(self, key: Ed25519Key, account: str) -> SignedEncumbrance | None:
         """The encumbrance that was signed and whose outcome is not known."""
-        return self._encumbrance("AND outcome = 'pending'", self._root, key, account)
+        return self._encumbrance("AND outcome = 'pending'", self.root, key, account)
 
     def refused(self, key: Ed25519Key, account: str, digest: str) -> bool:
         """Whether the service said that it refused this statement."""
-        found = self._encumbrance("AND outcome = 'refused' AND digest = ?", self._root, key, account, digest)
+        found = self._encumbrance("AND outcome = 'refused' AND digest = ?", self.root, key, account, digest)
         return found is not None
 
     def accepted(self, key: Ed25519Key, account: str, sequence: int) -> SignedEncumbrance | None:
         """The encumbrance of that place that the service accepted."""
         return self._encumbrance(
-            "AND outcome = 'accepted' AND sequence = ?", self._root, key, account, sequence
+            "AND outcome = 'accepted' AND sequence = ?", self.root, key, account, sequence
         )
 
     def encumbering_key(self, account: str) -> Ed25519Key | None:
         """The key by which encumbrances of an account were signed here."""
-        row = self._row(
-            "SELECT key FROM encumbrance WHERE root = ? AND account = ? LIMIT 1", self._root, account
+        row = self.row(
+            "SELECT key FROM encumbrance WHERE root = ? AND account = ? LIMIT 1", self.root, account
         )
         return None if row is None else Ed25519Key(row[0])
 
@@ -268,10 +205,10 @@ class SigningRecord:
         """
         if self._stood(key, account) != sequence:
             return None
-        rows = self._database.execute(
+        rows = self.rows(
             "SELECT asset, units, expires_at FROM lien WHERE root = ? AND key = ? AND account = ?",
-            (self._root, key, account),
-        ).fetchall()
+            *(self.root, key, account),
+        )
         return [
             StandingLien(amount=amount_of(Asset(asset), int(units)), expires_at=expires_at)
             for asset, units, expires_at in rows
@@ -283,7 +220,7 @@ class SigningRecord:
         Returns:
             False where another process of this party began one meanwhile: settle that one first.
         """
-        with self._transaction():
+        with self.transaction():
             head, pending = self.head(key, account), self.pending(key, account)
             if pending is not None or (head is not None and head.sequence >= statement.sequence):
                 return False
@@ -292,26 +229,26 @@ class SigningRecord:
 
     def adopt(self, key: Ed25519Key, account: str, statement: SignedEncumbrance) -> None:
         """Take over an encumbrance that another process of this party signed, as the chain's head."""
-        with self._transaction():
+        with self.transaction():
             self._insert(key, account, statement, "accepted")
             self._stand(key, account, statement.digest)
 
     def accept(self, key: Ed25519Key, account: str, digest: Digest, *, account_sequence: int) -> None:
         """The service accepted it."""
-        with self._transaction():
-            self._write(
+        with self.transaction():
+            self.write(
                 "UPDATE encumbrance SET outcome = 'accepted', account_sequence = ?"
                 " WHERE root = ? AND key = ? AND account = ? AND digest = ?",
-                *(account_sequence, self._root, key, account, digest),
+                *(account_sequence, self.root, key, account, digest),
             )
             self._stand(key, account, digest)
 
     def refuse(self, key: Ed25519Key, account: str, digest: Digest) -> None:
         """The service says that it refused it. Kept, to notice if it acts on it after all."""
-        self._write(
+        self.write(
             "UPDATE encumbrance SET outcome = 'refused'"
             " WHERE root = ? AND key = ? AND account = ? AND digest = ? AND outcome = 'pending'",
-            *(self._root, key, account, digest),
+            *(self.root, key, account, digest),
         )
 
     def release(self, release: SignedRelease) -> None:
@@ -320,21 +257,21 @@ class SigningRecord:
         Its intent was bound to the withdrawal before, by `bind`.
         """
         intent, held = release.intent, release.held
-        self._write(
+        self.write(
             "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET"
             " expires_at = max(expires_at, excluded.expires_at), ended = 0",
-            *(self._root, intent.digest, intent.account, release.withdrawal),
+            *(self.root, intent.digest, intent.account, release.withdrawal),
             *(held.asset.value, str(held.units), release.expires_at),
         )
 
     def outstanding(self, account: str) -> list[SignedRelease]:
         """The releases on which coins can still leave."""
-        rows = self._database.execute(
+        rows = self.rows(
             "SELECT (SELECT envelope FROM subject WHERE subject.root = release.root"
             "   AND subject.digest = release.intent_digest), withdrawal, expires_at FROM release"
             " WHERE root = ? AND account = ? AND ended = 0",
-            (self._root, account),
-        ).fetchall()
+            *(self.root, account),
+        )
         return [
             SignedRelease(
                 intent=Intent.parse(Envelope.from_json(envelope).payload),
@@ -346,49 +283,49 @@ class SigningRecord:
 
     def end_release(self, intent_digest: Digest) -> None:
         """Nothing more can leave on it."""
-        self._write(
-            "UPDATE release SET ended = 1 WHERE root = ? AND intent_digest = ?", self._root, intent_digest
+        self.write(
+            "UPDATE release SET ended = 1 WHERE root = ? AND intent_digest = ?", self.root, intent_digest
         )
 
     def _stood(self, key: Ed25519Key, account: str) -> int:
-        row = self._row(
+        row = self.row(
             "SELECT sequence FROM standing WHERE root = ? AND key = ? AND account = ?",
-            *(self._root, key, account),
+            *(self.root, key, account),
         )
         return 0 if row is None else int(row[0])
 
     def _stand(self, key: Ed25519Key, account: str, digest: Digest) -> None:
         """Carry an accepted encumbrance over to what stands. Past a gap it is not known what stands."""
-        accepted = self._encumbrance("AND digest = ?", self._root, key, account, digest)
+        accepted = self._encumbrance("AND digest = ?", self.root, key, account, digest)
         if accepted is None or accepted.sequence != self._stood(key, account) + 1:
             return
-        whose = (self._root, key, account)
+        whose = (self.root, key, account)
         statement = Encumbrance.parse(Envelope.from_json(accepted.envelope).payload)
         amount = statement.amount
-        self._write(
+        self.write(
             "DELETE FROM lien WHERE root = ? AND key = ? AND account = ? AND lien = ?", *whose, statement.lien
         )
         if statement.kind is not EncumbranceKind.VOID:
-            self._write(
+            self.write(
                 "INSERT INTO lien VALUES (?, ?, ?, ?, ?, ?, ?)",
                 *(*whose, statement.lien, amount.asset.value, str(amount.units), statement.expires_at),
             )
-        self._write(
+        self.write(
             "INSERT INTO standing VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence",
             *(*whose, accepted.sequence),
         )
 
     def _insert(self, key: Ed25519Key, account: str, statement: SignedEncumbrance, outcome: str) -> None:
-        self._write(
+        self.write(
             "INSERT INTO encumbrance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (root, key, account, digest) DO UPDATE SET"
             " outcome = excluded.outcome, account_sequence = excluded.account_sequence",
-            *(self._root, key, account, statement.sequence, statement.digest),
+            *(self.root, key, account, statement.sequence, statement.digest),
             *(statement.envelope, statement.request_id, outcome, statement.account_sequence),
         )
 
     def _encumbrance(self, sql: str, *values: object) -> SignedEncumbrance | None:
-        row = self._row(_ENCUMBRANCE + sql, *values)
+        row = self.row(_ENCUMBRANCE + sql, *values)
         if row is None:
             return None
         return SignedEncumbrance(
@@ -398,21 +335,3 @@ class SigningRecord:
             request_id=row[3],
             account_sequence=row[4],
         )
-
-    def _row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        with closing(self._database.execute(sql, values)) as cursor:
-            row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
-
-    def _write(self, sql: str, *values: object) -> None:
-        self._database.execute(sql, values)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")

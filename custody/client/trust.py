@@ -6,16 +6,23 @@ The root is the digest of version 1 of the policy, obtained from the policy's ad
 from dataclasses import dataclass
 from typing import Final, Self
 
-from bailee.custody.v1 import account_pb2, collateral_report_pb2, destination_pb2, withdrawal_pb2
+from bailee.custody.v1 import (
+    account_pb2,
+    collateral_report_pb2,
+    destination_pb2,
+    lien_pb2,
+    withdrawal_pb2,
+)
 from coincurve import PublicKey
 from eth_hash.auto import keccak
 
-from custody.client.copies import check_destination, check_withdrawal
+from custody.client.copies import check_destination, check_lien, check_withdrawal
 from custody.client.errors import VerificationError
 from custody.client.valuation import check_report
 from signers.statements import merkle
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
+from signers.statements.encumbrance import Encumbrance
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import GENESIS, SECONDS_MAX, Digest, Seconds
 from signers.statements.intent import Intent, NonceAnchor
@@ -225,6 +232,29 @@ class TrustRoot:
             raise VerificationError("the pledgor has not signed this destination")
         check_destination(resource, entry)
         return entry, signed
+
+    def verify_lien(self, resource: lien_pb2.Lien, statement: Account) -> Encumbrance:
+        """A lien's latest encumbrance, signed by the secured party, and that copies beside it say the same.
+
+        Args:
+            resource: as the service shows it.
+            statement: of the account, verified.
+
+        Raises:
+            VerificationError: of another account or lien, not signed by the secured party, or a copy says
+                something else.
+        """
+        try:
+            signed = Envelope.from_json(resource.envelope)
+            encumbrance = Encumbrance.read(signed, network=self.network)
+        except Refusal as error:
+            raise VerificationError(f"encumbrance: {error}") from error
+        if encumbrance.account != statement.account:
+            raise VerificationError(f"an encumbrance of {encumbrance.account}, not of {statement.account}")
+        if not signed.signed_by(statement.secured_party.public_key):
+            raise VerificationError("the secured party has not signed this encumbrance")
+        check_lien(resource, encumbrance)
+        return encumbrance
 
     def verify_receipt(self, envelope: bytes, intent: Intent) -> Receipt:
         """A signer's word on one intent.

@@ -326,6 +326,17 @@ def test_liens_are_reserved_posted_and_voided(play: Play, custody: FakeCustody, 
     assert len(play(engine, "lien", "list", ACCOUNT).json["liens"]) == 1
 
 
+@pytest.mark.parametrize("command", [("show", ACCOUNT, "lien-1"), ("list", ACCOUNT)], ids=" ".join)
+def test_a_lien_beside_another_statement_is_not_shown(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...]
+) -> None:
+    play(world.secured_party, "lien", "reserve", ACCOUNT, "lien-1", "0.1BTC")
+    custody.liens[f"{custody.name}/liens/lien-1"].amount.units = "1"
+    run = play(world.pledgor, "lien", *command)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "another amount is shown beside" in run.error["message"]
+
+
 def test_every_command_remembers_the_chain(play: Play, custody: FakeCustody, world: World) -> None:
     """Each command is a process of its own: the record on disk is what keeps it from being led back."""
     play(world.secured_party, "lien", "reserve", ACCOUNT, "lien-1", "0.1BTC")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from bailee.custody.v1 import amount_pb2, destination_pb2
+from bailee.custody.v1 import amount_pb2, destination_pb2, lien_pb2
 
 from custody.client import Agreement, TrustRoot, VerificationError
 from signers.statements import multisig
@@ -305,6 +305,63 @@ def test_a_destination_that_says_something_else_than_its_entry_is_refused(
     resource.MergeFrom(destination_pb2.Destination(**{field: value}))
     with pytest.raises(VerificationError, match=f"{why} is shown beside entry"):
         trust.verify_destination(resource, world.account, destination_id=entry.destination_id)
+
+
+# Liens.
+
+
+def lien(world: World, *, by: Person, **changes: Any) -> lien_pb2.Lien:
+    """As an honest service shows it."""
+    encumbrance = world.encumbrance(**changes)
+    return lien_pb2.Lien(
+        name=f"accounts/{encumbrance.account}/liens/{encumbrance.lien}",
+        amount=amount_pb2.Amount(asset=amount_pb2.ASSET_BTC, units=str(encumbrance.amount.units)),
+        state=lien_pb2.Lien.STATE_RESERVED,
+        envelope=world.sign(encumbrance, by).to_json(),
+        statement_digest=encumbrance.digest,
+        encumbrance_sequence=encumbrance.sequence,
+    )
+
+
+@pytest.mark.parametrize("state", [lien_pb2.Lien.STATE_RESERVED, lien_pb2.Lien.STATE_EXPIRED])
+def test_a_lien_is_the_secured_party_s(trust: TrustRoot, world: World, state: lien_pb2.Lien.State) -> None:
+    resource = lien(world, by=world.secured_party)
+    resource.state = state
+    assert trust.verify_lien(resource, world.account) == world.encumbrance()
+
+
+@pytest.mark.parametrize(
+    ("changes", "signer", "why"),
+    [
+        ({}, "pledgor", "secured party has not signed"),
+        ({"account": "acct-client-two"}, "secured_party", "of acct-client-two"),
+        ({"network": Network.MAINNET}, "secured_party", "statement-network"),
+    ],
+)
+def test_another_s_lien_is_refused(
+    trust: TrustRoot, world: World, changes: dict[str, Any], signer: str, why: str
+) -> None:
+    with pytest.raises(VerificationError, match=why):
+        trust.verify_lien(lien(world, by=getattr(world, signer), **changes), world.account)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("name", "accounts/acct-client-one/liens/lien-2", "name"),
+        ("statement_digest", "ab" * 32, "digest"),
+        ("encumbrance_sequence", 2, "sequence"),
+        ("amount", amount_pb2.Amount(units="1"), "amount"),
+        ("state", lien_pb2.Lien.STATE_VOIDED, "state"),
+    ],
+)
+def test_a_lien_that_says_something_else_than_its_encumbrance_is_refused(
+    trust: TrustRoot, world: World, field: str, value: Any, why: str
+) -> None:
+    resource = lien(world, by=world.secured_party)
+    resource.MergeFrom(lien_pb2.Lien(**{field: value}))
+    with pytest.raises(VerificationError, match=f"^another {why} is shown beside encumbrance"):
+        trust.verify_lien(resource, world.account)
 
 
 # Withdrawals.
