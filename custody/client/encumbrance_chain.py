@@ -32,6 +32,8 @@ class Head:
 
 
 START: Final = Head(0, GENESIS)
+CHAIN_RACES_MAX: Final = 16
+"""How often other processes of this party may be first before that is no race any more."""
 LAPSE_TOLERANCE_SECONDS: Final = 30
 """How much older than its contents a report's time can be: what lapsed in between has been freed in it."""
 
@@ -45,6 +47,10 @@ class EncumbranceChain:
     key: Ed25519Key
     """The secured party's."""
     record: SigningRecord
+
+    def moved(self) -> VerificationError:
+        """The error of a chain that never stands still."""
+        return VerificationError(f"the chain of {self.account} moved {CHAIN_RACES_MAX} times meanwhile")
 
     def known(self) -> Head | None:
         """The latest head on record."""
@@ -61,27 +67,35 @@ class EncumbranceChain:
             digest = Digest(resource.encumbrance_digest) if resource.encumbrance_digest else GENESIS
         except ValueError as error:
             raise VerificationError(f"encumbrance head: {error}") from error
+        if (resource.encumbrance_sequence == 0) is not (digest == GENESIS):
+            raise VerificationError(f"encumbrance head {resource.encumbrance_sequence} is {digest}")
         return Head(resource.encumbrance_sequence, digest)
 
-    def follow(self, told: Head, liens: list[lien_pb2.Lien]) -> Head:
+    def follow(self, told: Head, liens: list[lien_pb2.Lien], *, before: Head) -> Head:
         """Accept the head that the service tells, if it stands on this party's own signatures.
 
         Args:
             told: by the account.
-            liens: of the account, read after `told`.
+            liens: of the account, as they stood at `told`.
+            before: the head on record before the service was asked; others may share the record.
+
+        Returns:
+            The head on record now.
 
         Raises:
             VerificationError: the chain went back, forked, or stands on something this party never signed.
         """
-        known = self.known() or START
-        if told.sequence < known.sequence:
+        if told.sequence < before.sequence:
             raise VerificationError(
-                f"the chain of {self.account} went back from {known.sequence} to {told.sequence}"
+                f"the chain of {self.account} went back from {before.sequence} to {told.sequence}"
             )
-        if told.sequence == known.sequence:
-            if told.digest != known.digest:
+        self._require_latest(told, liens)
+        known = self.known() or START
+        if told.sequence <= known.sequence:
+            accepted = self.record.accepted(self.key, self.account, told.sequence)
+            if accepted is not None and accepted.digest != told.digest:
                 raise VerificationError(f"the chain of {self.account} has two statements {told.sequence}")
-            return self._not_behind(told, liens)
+            return known
         shown = self._shown(told, liens)
         if told.sequence == known.sequence + 1 and shown[0].previous != known.digest:
             raise VerificationError(f"statement {told.sequence} does not continue the chain on record")
@@ -99,7 +113,7 @@ class EncumbranceChain:
         )
         if refused:  # said once: the record stands on it now, as the service does
             raise VerificationError(f"the service acted on {told.digest}, which it said it had refused")
-        return self._not_behind(told, liens)
+        return told
 
     def require_accepted(self, resource: lien_pb2.Lien, statement: Encumbrance) -> None:
         """Raise `VerificationError` unless the service answers with exactly the statement it was sent."""
@@ -149,14 +163,13 @@ class EncumbranceChain:
                     return statement, envelope
         raise VerificationError(f"the service shows no statement for encumbrance {told.sequence}")
 
-    def _not_behind(self, head: Head, liens: list[lien_pb2.Lien]) -> Head:
+    def _require_latest(self, head: Head, liens: list[lien_pb2.Lien]) -> None:
         """A lien of a later statement gives an old head away."""
         latest = max((lien.encumbrance_sequence for lien in liens), default=0)
         if latest > head.sequence:
             raise VerificationError(
                 f"a lien stands on encumbrance {latest}, the head is told as {head.sequence}"
             )
-        return head
 
     def own(self, envelope: bytes) -> tuple[Encumbrance, bytes]:
         """A statement of this chain that this party signed.

@@ -17,7 +17,7 @@ from bailee.custody.v1 import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody.client.connection import Connection, new_request_id
-from custody.client.encumbrance_chain import EncumbranceChain, Head
+from custody.client.encumbrance_chain import CHAIN_RACES_MAX, EncumbranceChain, Head
 from custody.client.errors import BaileeError, VerificationError
 from custody.client.names import account_name, lien_name, withdrawal_name
 from custody.client.releases import has_left, is_unsignable
@@ -31,7 +31,6 @@ from signers.statements.intent import Anchor, Intent, Release
 
 RESERVATION_SECONDS: Final = 300
 RELEASE_SECONDS: Final = 3600
-_CHAIN_RACES_MAX: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ class MarginEngine(SigningParty):
 
     async def _extend(self, chain: EncumbranceChain, change: _Change) -> lien_pb2.Lien:
         """Continue the account's chain; where another process of this party was first, sign after it."""
-        for _ in range(_CHAIN_RACES_MAX):
+        for _ in range(CHAIN_RACES_MAX):
             settled = await self._settle_pending(chain)
             if settled is not None and change.is_asked_by(settled[0]):
                 return settled[1]
@@ -212,7 +211,7 @@ class MarginEngine(SigningParty):
                 if not _chain_moved(error):
                     raise
             await self._follow(chain)
-        raise VerificationError(f"the chain of {chain.account} moved {_CHAIN_RACES_MAX} times meanwhile")
+        raise chain.moved()
 
     def _statement(self, chain: EncumbranceChain, change: _Change, head: Head) -> Encumbrance:
         return Encumbrance(

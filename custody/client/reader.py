@@ -21,7 +21,7 @@ from bailee.custody.v1 import (
 )
 
 from custody.client.connection import Connection
-from custody.client.encumbrance_chain import EncumbranceChain, Head
+from custody.client.encumbrance_chain import CHAIN_RACES_MAX, START, EncumbranceChain, Head
 from custody.client.errors import VerificationError
 from custody.client.events import CollateralEvent, read_event
 from custody.client.names import account_name, destination_name, lien_name, report_name, withdrawal_name
@@ -330,9 +330,19 @@ class Reader:
         )
 
     async def _follow(self, chain: EncumbranceChain) -> Head:
-        """Ask where the chain stands, and go there if this party signed it."""
-        told = chain.told(await self.account(chain.account))
-        return chain.follow(told, await self.liens(chain.account) if told.sequence else [])
+        """Ask where the chain stands, and go there if this party signed it.
+
+        Raises:
+            VerificationError: as `EncumbranceChain.follow`, or it never stands still.
+        """
+        for _ in range(CHAIN_RACES_MAX):
+            before = chain.known() or START
+            told = chain.told(await self.account(chain.account))
+            liens = await self.liens(chain.account) if told.sequence else []
+            # Another process of this party may go on meanwhile; liens of a later moment look like a lie.
+            if not liens or chain.told(await self.account(chain.account)) == told:
+                return chain.follow(told, liens, before=before)
+        raise chain.moved()
 
     def _see(self, verified: VerifiedReport, before: BatchMark | None) -> BatchMark:
         """Compare a report with the newest one seen before it was asked for, and remember it.

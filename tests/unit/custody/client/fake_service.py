@@ -3,9 +3,10 @@
 A test takes it, changes exactly one thing that it says, and asks the SDK for exactly one refusal.
 """
 
+import copy
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -110,6 +111,8 @@ class FakeCustody:
         self.lock = threading.Lock()
         self.failures: dict[str, list[Exception]] = {}
         """Raised instead of an effect, per method, one per call."""
+        self.meanwhile: dict[str, list[Callable[[], object]]] = {}
+        """What happens after a method has read and before its answer arrives, one per call."""
         self.lost: dict[str, int] = {}
         """How many answers of a method get lost after their effect."""
         self.sequence = 7
@@ -416,7 +419,9 @@ class FakeCustody:
             self.calls.append((method, request))
             if self.failures.get(method):
                 raise self.failures[method].pop(0)
-            reply = getattr(self, _handler(method))(request)
+            reply = copy.deepcopy(getattr(self, _handler(method))(request))
+            if self.meanwhile.get(method):
+                self.meanwhile[method].pop(0)()
             if self.lost.get(method, 0):
                 self.lost[method] -= 1
                 raise Refused(code_pb2.DEADLINE_EXCEEDED, "", domain="", message="lost on the way")

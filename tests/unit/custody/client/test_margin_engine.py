@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bailee.custody.v1 import lien_pb2, withdrawal_pb2
+from bailee.custody.v1 import lien_pb2, lien_service_pb2, withdrawal_pb2
 
 from custody.client import (
     BaileeError,
@@ -21,6 +21,7 @@ from custody.client import (
     VerificationError,
 )
 from custody.client.releases import deducted
+from custody.client.signing_record import SignedEncumbrance
 from signers.statements.amounts import Asset, Sats
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
@@ -250,6 +251,76 @@ async def test_another_head_of_the_same_place_is_a_fork(
     custody.account.encumbrance_digest = "ab" * 32
     with pytest.raises(VerificationError, match="two statements 1"):
         await engine.reserve(account, "lien-2", TENTH)
+
+
+def continued(custody: FakeCustody, before: Encumbrance | None = None, **changes: Any) -> Encumbrance:
+    """Another process of this party goes on with the chain."""
+    statement = custody.world.encumbrance(before, **changes)
+    envelope = custody.world.sign(statement, custody.world.secured_party).to_json()
+    custody.encumber(lien_service_pb2.ReserveLienRequest(request_id=statement.digest, envelope=envelope))
+    return statement
+
+
+@pytest.mark.parametrize("method", ["GetAccount", "ListLiens"])
+async def test_a_head_that_moves_while_it_is_followed_is_read_again(
+    engine: MarginEngine, custody: FakeCustody, account: str, method: str
+) -> None:
+    """The lien that stands behind the head is posted meanwhile: its reserve is nowhere to be seen."""
+    reserve = continued(custody)
+    post = {"kind": EncumbranceKind.POST, "expires_at": None}
+    await engine.require_own_account(account)
+    custody.meanwhile[method] = [lambda: continued(custody, reserve, **post)]
+    lien = await engine.reserve(account, "lien-2", TENTH)
+    assert lien.encumbrance_sequence == 3
+
+
+async def test_a_head_that_another_process_has_passed_meanwhile_is_no_step_back(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    """Both share the record: it knows of a statement that the answer under way does not."""
+    key = engine.party.public_key
+
+    def overtake() -> None:
+        statement = continued(custody)
+        engine.record.adopt(
+            key,
+            account,
+            SignedEncumbrance(
+                sequence=1,
+                digest=statement.digest,
+                envelope=custody.liens[f"{custody.name}/liens/lien-1"].envelope,
+                request_id="",
+                account_sequence=0,
+            ),
+        )
+
+    await engine.require_own_account(account)
+    custody.meanwhile["GetAccount"] = [overtake]
+    lien = await engine.reserve(account, "lien-2", TENTH)
+    assert lien.encumbrance_sequence == 2
+
+
+async def test_a_head_that_never_stands_still_is_not_followed(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    await engine.require_own_account(account)
+    chain = [continued(custody)]
+
+    def again() -> None:
+        chain.append(continued(custody, chain[-1], lien=f"lien-{len(chain) + 1}"))
+
+    custody.meanwhile["ListLiens"] = [again] * 99
+    with pytest.raises(VerificationError, match="moved 16 times"):
+        await engine.reserve(account, "lien-9", TENTH)
+
+
+@pytest.mark.parametrize("head", [(0, "ab" * 32), (1, ""), (1, GENESIS), (1, "no digest")])
+async def test_a_head_that_is_none_is_not_followed(
+    engine: MarginEngine, custody: FakeCustody, account: str, head: tuple[int, str]
+) -> None:
+    custody.account.encumbrance_sequence, custody.account.encumbrance_digest = head
+    with pytest.raises(VerificationError, match="encumbrance head"):
+        await engine.reserve(account, "lien-1", TENTH)
 
 
 async def test_a_head_without_its_statement_is_not_followed(
