@@ -734,6 +734,8 @@ async def test_a_settlement_taken_back_by_a_reorganisation_ends_none(
 async def test_a_settlement_that_the_report_does_not_cover_ends_none(
     released: MarginEngine, custody: FakeCustody, world: World
 ) -> None:
+    """A deposit came in meanwhile: the ledger has more than the report, which still counts the coins."""
+    custody.postings.append(custody.posting(8, "external", "available", Sats(BTC)))
     custody.settle(WITHDRAWAL)
     custody.report = custody.make_report(batch=7, account_sequence=7)
     assert await still_counted(released, custody) == 1
