@@ -7,7 +7,7 @@ from custody.application.access import policy_in_force
 from custody.application.idempotency import once
 from custody.application.ports.store import Snapshot, UnitOfWork
 from custody.application.signed import read, require_single_signature
-from custody.domain.collateral import PriceSet, PublishedPrice, Quote, quote
+from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.errors import FieldInvalid, StatementMismatch, StatementSignature, StatementStale
 from custody.domain.identifiers import RequestId
 from custody.domain.principal import Principal
@@ -17,9 +17,7 @@ from signers.statements.identifiers import Ed25519Key, EntityId, Seconds
 from signers.statements.policy import Policy, Role
 from signers.statements.price import Price
 from signers.statements.refusals import Tag
-
-CLOCK_TOLERANCE_SECONDS: Final = 5
-"""How far a publisher's clock may run ahead of ours. A price from later would stay fresh for too long."""
+from signers.statements.valuation import Quote, is_fresh, quote
 
 ENVELOPES_MAX: Final = 32
 
@@ -79,7 +77,7 @@ def _read(envelope: Envelope, *, policy: Policy, now: Seconds) -> Price:
     require_single_signature(
         envelope, key, tag=Tag.SIGNATURE_INVALID, whose=said.publisher, field="envelopes"
     )
-    if not now - policy.prices.age_max_seconds <= said.at <= now + CLOCK_TOLERANCE_SECONDS:
+    if not is_fresh(said.at, policy.prices, now=now):
         raise StatementStale(f"of {said.at}, it is {now}", field="envelopes", data={"at": str(said.at)})
     return said
 

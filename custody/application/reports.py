@@ -13,7 +13,7 @@ from custody.application.prices import quoted
 from custody.application.signed import read, require_single_signature
 from custody.domain.account import AccountState, PledgeAccount
 from custody.domain.chain_view import BlockRef
-from custody.domain.collateral import PriceSet, Quote, lending_value, market_value
+from custody.domain.collateral import PriceSet
 from custody.domain.errors import FieldInvalid, StatementMismatch, StatementStale
 from signers.statements.amounts import Asset, amount_of
 from signers.statements.envelope import Envelope
@@ -22,6 +22,7 @@ from signers.statements.merkle import MerkleTree
 from signers.statements.policy import Policy
 from signers.statements.refusals import Tag
 from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
+from signers.statements.valuation import Quote, lending_value, market_value
 
 NOTHING = Value("0")
 

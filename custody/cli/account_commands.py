@@ -1,7 +1,7 @@
 """`bailee account`: pledge accounts. Addresses are printed only after everything behind them verified."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,7 +11,8 @@ from custody.cli.documents import read_agreement
 from custody.cli.faults import UsageError
 from custody.cli.resources import entity_of, last_id, state_of
 from custody.cli.statement_view import account_summary, statement_json
-from custody.client import Agreement, Custodian, MarginEngine, Pledgor, as_json
+from custody.client import Agreement, Custodian, MarginEngine, Pledgor, VerificationError, as_json
+from custody.client.names import account_name
 from custody.client.signing_party import SigningParty
 from signers.statements import multisig
 from signers.statements.account import Account
@@ -22,7 +23,16 @@ app = typer.Typer(no_args_is_help=True, help="Pledge accounts.")
 AgreementOption = Annotated[
     Path, typer.Option("--agreement", help="TOML of what the three parties agreed, keys and addresses.")
 ]
-_UNVERIFIED = ("bitcoin_address", "bitcoin_descriptor", "ethereum_address")
+AgreementCompared = Annotated[
+    Path | None, typer.Option("--agreement", help="TOML of the agreement, to compare every key with.")
+]
+_KINDS: Final[tuple[type[SigningParty], ...]] = (Pledgor, MarginEngine, Custodian)
+_COMPARED: Final = {
+    "agreement": "as in the agreement",
+    "signed-statement": "as in the statement that was signed here",
+    "own-key": "your own stands in your place, and signed this statement",
+}
+_UNVERIFIED = ("bitcoin_address", "bitcoin_descriptor", "ethereum_address", "enforcement")
 """A script must not find an address that nobody verified: `account verify` prints them."""
 
 
@@ -74,23 +84,60 @@ async def sign(context: Context, account: AccountArgument, agreement: AgreementO
 
 
 @command(app, "verify")
-async def verify(context: Context, account: AccountArgument) -> None:
-    """Verify every signature behind an account, then print its addresses."""
+async def verify(context: Context, account: AccountArgument, agreement: AgreementCompared = None) -> None:
+    """Verify every signature behind an account and whose keys stand in it, then print its addresses."""
+    agreed = None if agreement is None else read_agreement(agreement, context.network)
     async with context.connect() as link:
         statement = await link.reader().verified_account(account)
+        compared = _compare(link, statement, agreed)
     if context.output.as_json:
-        context.output.result({**statement_json(statement), "addresses": _addresses(statement)})
+        document = {"addresses": _addresses(statement), "compared_with": compared}
+        context.output.result({**statement_json(statement), **document})
         return
-    descriptor = multisig.descriptor(statement.bitcoin.keys)
-    context.output.pairs({**account_summary(statement), "descriptor": descriptor, "verified": "yes"})
+    context.output.pairs(
+        {
+            **account_summary(statement),
+            "descriptor": multisig.descriptor(statement.bitcoin.keys),
+            "verified": "every signature; the parties' keys: "
+            + (", ".join(map(_COMPARED.__getitem__, compared)) or "COMPARED WITH NOTHING: give --agreement"),
+        }
+    )
+
+
+def _compare(link: Link, statement: Account, agreed: Agreement | None) -> list[str]:
+    """Compare whose keys stand in a statement with all that is known here.
+
+    Every signature can be right and the account still a stranger's: custody can open one under anybody's name
+    with keys of its own.
+
+    Returns:
+        With what, by the names of `_COMPARED`; nothing for a reader that is no party and has no agreement.
+
+    Raises:
+        VerificationError: other keys, or the profile's entity is none of the parties.
+    """
+    compared = []
+    if agreed is not None:
+        agreed.require(statement)
+        compared.append("agreement")
+    if link.record.signed_about(account_name(statement.account)):  # `verified_account` compared it
+        compared.append("signed-statement")
+    entity = link.context.profile.get("entity")
+    if not compared and entity is not None:
+        _own_place(link, statement, entity)
+        compared.append("own-key")
+    return compared
+
+
+def _own_place(link: Link, statement: Account, entity: EntityId) -> None:
+    roles = {getattr(statement, kind.ROLE).entity: kind for kind in _KINDS}
+    if entity not in roles:
+        raise VerificationError(f"{entity} is no party of {statement.account}: compare it by --agreement")
+    link.party(roles[entity]).require_own_place(statement)
 
 
 def _party(link: Link, agreed: Agreement, entity: EntityId) -> SigningParty:
-    kinds: dict[EntityId, type[SigningParty]] = {
-        agreed.pledgor.entity: Pledgor,
-        agreed.secured_party.entity: MarginEngine,
-        agreed.custodian.entity: Custodian,
-    }
+    kinds = {getattr(agreed, kind.ROLE).entity: kind for kind in _KINDS}
     if entity not in kinds:
         raise UsageError(f"entity {entity} is no party of the agreement: {', '.join(sorted(kinds))}")
     return link.party(kinds[entity])

@@ -58,7 +58,7 @@ async def propose(
     signature = _proof(proof, proof_file)
     async with context.connect() as link:
         resource = await link.pledgor().propose_destination(account, destination, where, proof=signature)
-    _print(context, as_json(resource))
+    _print(context, resource)
 
 
 @command(app, "approve")
@@ -71,7 +71,7 @@ async def approve(
         entry, _ = await approver.allowlist_entry(account, destination)
         context.confirm(entry_summary(entry), entry.digest, pinned=digest, verb="Approve")
         resource = await approver.approve_destination(account, destination, entry_digest=entry.digest)
-    _print(context, as_json(resource))
+    _print(context, resource)
 
 
 @command(app, "show")
@@ -79,8 +79,12 @@ async def show(context: Context, account: AccountArgument, destination: Destinat
     """Show one destination: what the pledgor signed, and who has approved."""
     async with context.connect() as link:
         reader = link.reader()
-        entry, _ = await reader.allowlist_entry(account, destination)
-        resource = as_json(await reader.destination(account, destination))
+        statement, shown = (
+            await reader.verified_account(account),
+            await reader.destination(account, destination),
+        )
+        entry, _ = link.trust.verify_destination(shown, statement, destination_id=destination)
+        resource = _document(shown)
     if context.output.as_json:
         context.output.result({"destination": resource, "entry": statement_json(entry)})
         return
@@ -104,10 +108,11 @@ async def list_destinations(context: Context, account: AccountArgument) -> None:
         rows = []
         for resource in await reader.destinations(account):
             name = last_id(resource.name)
-            entry, _ = link.trust.verify_entry(resource.envelope, statement, destination_id=name)
-            rows.append((entry, as_json(resource)))
+            entry, _ = link.trust.verify_destination(resource, statement, destination_id=name)
+            rows.append((entry, _document(resource)))
     if context.output.as_json:
-        context.output.result({"destinations": [resource for _, resource in rows]})
+        documents = [{**resource, "entry": statement_json(entry)} for entry, resource in rows]
+        context.output.result({"destinations": documents})
         return
     context.output.table(
         ("destination", "asset", "to", "state", "approved by"),
@@ -133,7 +138,13 @@ def _proof(text: str | None, file: Path | None) -> Proof:
     return Proof((text or "").strip().removeprefix("0x"))
 
 
-def _print(context: Context, resource: dict[str, Any]) -> None:
+def _document(resource: Any) -> dict[str, Any]:
+    """Without the address that the service writes: the entry has it as the pledgor signed it."""
+    return {name: value for name, value in as_json(resource).items() if name != "address"}
+
+
+def _print(context: Context, shown: Any) -> None:
+    resource = _document(shown)
     if context.output.as_json:
         context.output.result(resource)
         return

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from custody.cli.arguments import AccountArgument, AmountArgument, LienArgument
-from custody.cli.context import Context, command
+from custody.cli.context import Context, Link, command
 from custody.cli.quantities import parse_amount
 from custody.cli.resources import amount_of_resource, last_id, state_of
 from custody.client import as_json
@@ -28,7 +28,8 @@ async def reserve(
     units = parse_amount(amount)
     async with context.connect() as link:
         resource = await link.margin_engine().reserve(account, lien, units, seconds=seconds)
-    _print(context, as_json(resource))
+        (document,) = await _documents(link, account, resource)
+    _print(context, document)
 
 
 @command(app, "post")
@@ -39,7 +40,8 @@ async def post(
     units = parse_amount(amount)
     async with context.connect() as link:
         resource = await link.margin_engine().post(account, lien, units)
-    _print(context, as_json(resource))
+        (document,) = await _documents(link, account, resource)
+    _print(context, document)
 
 
 @command(app, "void")
@@ -56,22 +58,23 @@ async def void(
     units = None if amount is None else parse_amount(amount)
     async with context.connect() as link:
         resource = await link.margin_engine().void(account, lien, units)
-    _print(context, as_json(resource))
+        (document,) = await _documents(link, account, resource)
+    _print(context, document)
 
 
 @command(app, "show")
 async def show(context: Context, account: AccountArgument, lien: LienArgument) -> None:
-    """Show one lien."""
+    """Show one lien, as the secured party signed it."""
     async with context.connect() as link:
-        resource = await link.reader().lien(account, lien)
-    _print(context, as_json(resource))
+        (document,) = await _documents(link, account, await link.reader().lien(account, lien))
+    _print(context, document)
 
 
 @command(app, "list")
 async def list_liens(context: Context, account: AccountArgument) -> None:
-    """List an account's liens."""
+    """List an account's liens, each as the secured party signed it."""
     async with context.connect() as link:
-        liens = [as_json(resource) for resource in await link.reader().liens(account)]
+        liens = await _documents(link, account, *await link.reader().liens(account))
     if context.output.as_json:
         context.output.result({"liens": liens})
         return
@@ -88,6 +91,14 @@ async def list_liens(context: Context, account: AccountArgument) -> None:
             for lien in liens
         ],
     )
+
+
+async def _documents(link: Link, account: str, *resources: Any) -> list[dict[str, Any]]:
+    """What the service says of liens, which says what the secured party signed."""
+    statement = await link.reader().verified_account(account)
+    for resource in resources:
+        link.trust.verify_lien(resource, statement)
+    return [as_json(resource) for resource in resources]
 
 
 def _print(context: Context, lien: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import typer
 from custody.cli.arguments import AccountArgument, WithdrawalArgument
 from custody.cli.context import Context, command
 from custody.cli.documents import read_envelope
-from custody.cli.report_view import report_json, report_pairs
+from custody.cli.report_view import Findings, report_json, report_pairs
 from custody.cli.resources import amount_of_resource, last_id, state_of
 from custody.cli.statement_view import (
     CheckedSignature,
@@ -89,15 +89,18 @@ async def show_report(
         int, typer.Option("--min-sequence", min=0, help="Wait until the report covers this account sequence.")
     ] = 0,
 ) -> None:
-    """Show the latest report of an account, verified, with the evidence it cites."""
+    """Show the latest report of an account, what was verified of it, and what it lends now."""
     async with context.connect() as link:
         reader = link.reader()
         report = await reader.report(account, min_account_sequence=min_sequence)
-        evidence = await reader.evidence(report)
+        prices = await reader.verified_prices()
+        findings = Findings(
+            evidence=reader.evidence(report, prices), lending_values=reader.lending_values(report, prices)
+        )
     if context.output.as_json:
-        context.output.result(report_json(report, evidence))
+        context.output.result(report_json(report, findings))
     else:
-        context.output.pairs(report_pairs(report, evidence))
+        context.output.pairs(report_pairs(report, findings))
 
 
 @command(receipts, "show")

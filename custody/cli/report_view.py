@@ -1,28 +1,50 @@
-"""A verified report for people, with the evidence it cites."""
+"""A verified report for people, with what this machine could repeat of it and what it could not."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from custody.cli.quantities import amount_text, value_text
 from custody.cli.statement_view import statement_json, when
 from signers.statements.amounts import Asset
+from signers.statements.identifiers import Value
 from signers.statements.price import Price
 from signers.statements.report import AssetPosition, Report
 
-Evidence = Mapping[Asset, tuple[Price, ...]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a reader found out about a report."""
+
+    evidence: Mapping[Asset, tuple[Price, ...]]
+    """The signed prices that each value was repeated from."""
+    lending_values: Mapping[Asset, Value]
+    """At the publishers' prices of this moment."""
+
+    def unverified(self, report: Report) -> list[str]:
+        """What stands in the report on custody's word alone."""
+        prices = [p.asset for p in report.positions if p.price is not None and not self.evidence[p.asset]]
+        return ["quantities", *(f"{asset} price" for asset in prices)]
 
 
-def report_json(report: Report, evidence: Evidence | None = None) -> dict[str, Any]:
-    """The report statement, and the price statements that its median was repeated from."""
+def report_json(report: Report, findings: Findings | None = None) -> dict[str, Any]:
+    """The report statement; with findings also price statements, values now, and what is unverified."""
     document = statement_json(report)
-    if evidence is not None:
-        document["prices"] = {
-            asset.value: [statement_json(price) for price in prices] for asset, prices in evidence.items()
+    if findings is not None:
+        document |= {
+            "prices": {
+                asset.value: [statement_json(price) for price in prices]
+                for asset, prices in findings.evidence.items()
+            },
+            "lending_values_now": {
+                asset.value: str(value) for asset, value in findings.lending_values.items()
+            },
+            "not_verified": findings.unverified(report),
         }
     return document
 
 
-def report_pairs(report: Report, evidence: Evidence) -> dict[str, object]:
+def report_pairs(report: Report, findings: Findings) -> dict[str, object]:
     """Line by line: quantities, what they are worth, and where it was seen."""
     pairs: dict[str, object] = {
         "account": report.account,
@@ -34,18 +56,22 @@ def report_pairs(report: Report, evidence: Evidence) -> dict[str, object]:
         "policy": report.policy_digest,
     }
     for position in report.positions:
-        pairs |= _position_pairs(position, report.currency, evidence.get(position.asset, ()))
-    pairs["verified"] = "attestation key, Merkle path, and every value repeated from its parts"
+        pairs |= _position_pairs(position, report.currency, findings)
+    pairs["verified"] = "attestation key, Merkle path, every value from its quantity, price and haircut"
+    pairs["NOT verified"] = (
+        f"{', '.join(findings.unverified(report))}: custody's word; compare the addresses with your own node"
+    )
     return pairs
 
 
-def _position_pairs(position: AssetPosition, currency: str, prices: tuple[Price, ...]) -> dict[str, object]:
+def _position_pairs(position: AssetPosition, currency: str, findings: Findings) -> dict[str, object]:
     asset, price = position.asset, position.price
     chain = "tip" if asset is Asset.BTC else "finalised"
+    prices = findings.evidence[asset]
     repeated = (
-        f"median repeated from {', '.join(p.publisher for p in prices)}"
+        f"price and status repeated from {', '.join(p.publisher for p in prices)}"
         if prices
-        else "the prices it cites are no longer the latest"
+        else "NOT VERIFIED: the prices it cites are no longer the latest"
     )
     amounts = {
         name: amount_text(getattr(position, name))
@@ -58,6 +84,8 @@ def _position_pairs(position: AssetPosition, currency: str, prices: tuple[Price,
         f"{asset} haircut": f"{position.haircut_bps / 100:.2f} %",
         f"{asset} market value": value_text(position.market_value, currency),
         f"{asset} lending value": value_text(position.lending_value, currency),
+        f"{asset} lending value now": f"{value_text(findings.lending_values[asset], currency)}, at the"
+        " publishers' prices by this clock, less what was released here",
         f"{asset} capital value": value_text(position.capital_value, currency),
         f"{asset} {chain}": f"{position.seen_at.height} {position.seen_at.block_hash}",
     }

@@ -10,7 +10,7 @@ from custody.cli.faults import UsageError
 from custody.cli.quantities import parse_amount
 from custody.cli.resources import Resource, amount_of_resource, last_id, state_of
 from custody.cli.statement_view import intent_summary, statement_json, when
-from custody.client import as_json
+from custody.client import TrustRoot, as_json
 from signers.statements.intent import Intent
 from signers.statements.policy import Policy
 from signers.statements.receipt import Receipt
@@ -42,7 +42,7 @@ async def request(
         resource = await link.pledgor().request_withdrawal(
             account, withdrawal, destination_id=destination, amount=asked, fee_cap=cap
         )
-    _print(context, as_json(resource))
+    _print(context, link.trust, account, resource)
 
 
 @command(app, "sign")
@@ -76,7 +76,7 @@ async def sign(
             intent = await pledgor.intent(account, withdrawal)
             _confirm(context, intent, link.trust.policy, pinned=digest, verb="Sign")
             resource = await pledgor.sign_intent(account, withdrawal, intent_digest=intent.digest)
-    _print(context, as_json(resource))
+    _print(context, link.trust, account, resource)
 
 
 @command(app, "release")
@@ -89,7 +89,7 @@ async def release(
         intent = await engine.intent(account, withdrawal)
         _confirm(context, intent, link.trust.policy, pinned=digest, verb="Release")
         resource = await engine.release(account, withdrawal, intent_digest=intent.digest)
-    _print(context, as_json(resource))
+    _print(context, link.trust, account, resource)
 
 
 @command(app, "approve")
@@ -102,7 +102,7 @@ async def approve(
         intent = await approver.intent(account, withdrawal)
         _confirm(context, intent, link.trust.policy, pinned=digest, verb="Approve")
         resource = await approver.approve_withdrawal(account, withdrawal, intent_digest=intent.digest)
-    _print(context, as_json(resource))
+    _print(context, link.trust, account, resource)
 
 
 @command(app, "cancel")
@@ -113,7 +113,7 @@ async def cancel(context: Context, account: AccountArgument, withdrawal: Withdra
         custodian = statement.custodian.entity == context.profile.need("entity")
         party = link.custodian() if custodian else link.pledgor()
         resource = await party.cancel_withdrawal(account, withdrawal)
-    _print(context, as_json(resource))
+    _print(context, link.trust, account, resource)
 
 
 @command(app, "show")
@@ -122,8 +122,8 @@ async def show(context: Context, account: AccountArgument, withdrawal: Withdrawa
     async with context.connect() as link:
         reader = link.reader()
         resource = await reader.withdrawal(account, withdrawal)
-        intent = await reader.intent(account, withdrawal) if resource.intent else None
-    document = as_json(resource)
+        intent = await reader.intent_of(resource, account=account) if resource.intent else None
+    document = _document(link.trust, account, resource)
     if context.output.as_json:
         decoded = None if intent is None else statement_json(intent)
         context.output.result({"withdrawal": document, "intent": decoded})
@@ -137,7 +137,8 @@ async def show(context: Context, account: AccountArgument, withdrawal: Withdrawa
 async def list_withdrawals(context: Context, account: AccountArgument) -> None:
     """List an account's withdrawals."""
     async with context.connect() as link:
-        withdrawals = [as_json(resource) for resource in await link.reader().withdrawals(account)]
+        shown = await link.reader().withdrawals(account)
+        withdrawals = [_document(link.trust, account, resource) for resource in shown]
     if context.output.as_json:
         context.output.result({"withdrawals": withdrawals})
         return
@@ -194,7 +195,17 @@ def _progress(document: Resource) -> dict[str, object]:
     }
 
 
-def _print(context: Context, document: dict[str, Any]) -> None:
+def _document(trust: TrustRoot, account: str, resource: Any) -> dict[str, Any]:
+    """What the service says of a withdrawal, which says what its intent says, where there is one.
+
+    Without the address that the service writes: the intent has it as everybody signed it.
+    """
+    trust.verify_withdrawal(resource, account=account)
+    return {name: value for name, value in as_json(resource).items() if name != "destination_address"}
+
+
+def _print(context: Context, trust: TrustRoot, account: str, resource: Any) -> None:
+    document = _document(trust, account, resource)
     if context.output.as_json:
         context.output.result(document)
         return

@@ -1,8 +1,9 @@
 """The SDK of those who use a custody service: margin engines, pledgors, approvers, publishers, custodians.
 
-It trusts nothing that custody says. What can be verified is verified before it is returned: account
-statements against the policy, reports against their signed root and their own arithmetic. What is signed here
-is first decoded, compared with what its signer asked for, and written down. Needs `bailee[client]`.
+What can be verified of custody's word is verified before it is returned: account statements against the
+policy, reports against their signed root, their own arithmetic and the liens that were signed here, prices
+against their publishers. How many coins there are cannot be: quantities are custody's word. What is signed
+here is first decoded, compared with what its signer asked for, and written down. Needs `bailee[client]`.
 """
 
 from custody.client.agreement import Agreement

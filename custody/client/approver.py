@@ -12,8 +12,10 @@ from bailee.custody.v1 import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody.client.connection import Connection, new_request_id
+from custody.client.copies import check_destination
 from custody.client.errors import VerificationError
-from custody.client.reader import Reader, destination_name, withdrawal_name
+from custody.client.names import destination_name, withdrawal_name
+from custody.client.reader import Reader
 from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
 from signers.statements.envelope import public_key_of, sign
@@ -119,6 +121,7 @@ class Approver(Reader):
         approved: destination_pb2.Destination = await self.connection.call(
             self._approvals.ApproveDestination, request
         )
+        check_destination(approved, entry)
         return approved
 
     def _bind(self, subject: str, statement: Statement) -> None:

@@ -8,7 +8,7 @@ from bailee.custody.v1 import cause_pb2, collateral_service_pb2
 
 from custody.client.errors import VerificationError
 from custody.client.trust import TrustRoot, VerifiedReport
-from signers.statements.identifiers import Seconds
+from signers.statements.identifiers import SECONDS_MAX, Seconds
 from signers.statements.report import Report
 
 
@@ -53,7 +53,8 @@ def read_event(
     """Read one message of the stream.
 
     Raises:
-        VerificationError: its report does not verify, or is of another account than the event.
+        VerificationError: its report does not verify or is of another account than the event, or its time is
+            none.
     """
     match message.WhichOneof("event"):
         case "snapshot":
@@ -70,6 +71,8 @@ def read_event(
             at = message.heartbeat.server_time.seconds
         case _:
             raise VerificationError("an event of no known kind")
+    if not 0 <= at <= SECONDS_MAX:
+        raise VerificationError(f"an event at {at}, which is no time")
     account = name.removeprefix("accounts/")
     verified = None if carried is None else trust.verify_report(carried, account=account)
     event = CollateralEvent(

@@ -17,24 +17,20 @@ from bailee.custody.v1 import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody.client.connection import Connection, new_request_id
-from custody.client.encumbrance_chain import EncumbranceChain, Head
+from custody.client.encumbrance_chain import CHAIN_RACES_MAX, EncumbranceChain, Head
 from custody.client.errors import BaileeError, VerificationError
-from custody.client.reader import account_name, lien_name, withdrawal_name
+from custody.client.names import account_name, lien_name, withdrawal_name
+from custody.client.releases import has_left, is_unsignable
 from custody.client.signing_party import SigningParty
 from custody.client.signing_record import SignedEncumbrance, SignedRelease, SigningRecord
 from custody.client.trust import TrustRoot
-from custody.client.valuation import lendable_value, total_of
 from signers.statements.amounts import Amount
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
-from signers.statements.identifiers import AccountId, Digest, EntityId, LienId, Seconds, Value
-from signers.statements.intent import Intent, Release
-from signers.statements.report import Report
+from signers.statements.identifiers import Digest, EntityId, LienId, Seconds
+from signers.statements.intent import Anchor, Intent, Release
 
 RESERVATION_SECONDS: Final = 300
 RELEASE_SECONDS: Final = 3600
-SIGNERS_SKEW_SECONDS: Final = 2 * 3600
-"""How far a signer's clock may be off before it refuses: until then it can announce on an expired release."""
-_CHAIN_RACES_MAX: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,47 +100,35 @@ class MarginEngine(SigningParty):
             amount = self._chain(account).own(resource.envelope)[0].amount
         return await self._encumber(account, EncumbranceKind.VOID, lien, amount)
 
-    def lendable_value(self, report: Report) -> Value:
-        """What can be lent against now: every release signed here counts as gone until it has ended.
-
-        Args:
-            report: verified, of an account of this party.
-
-        Returns:
-            1e-8 of the policy's currency.
-        """
-        released = total_of(release.held for release in self.record.outstanding(report.account))
-        return lendable_value(report, self.trust.policy, released=released, now=self.now())
-
     async def settle_releases(self, account: str) -> list[SignedRelease]:
-        """Find out which releases have ended: settled, and the reports count the coins out.
+        """Find out which releases have ended, and stop counting them.
 
-        A cancelled or expired withdrawal is the service's word alone, and a release in its hands stays usable
-        until it runs out; only then does it end.
+        Custody's word ends none. A release ends where the signers themselves refused its intent as expired,
+        or where a withdrawal released on the same anchor has settled and its coins are counted nowhere.
 
         Returns:
             The releases that are still outstanding.
+
+        Raises:
+            VerificationError: a report, receipt or posting that does not verify.
         """
         outstanding = self.record.outstanding(account)
         if not outstanding:
             return []
+        shown = [(each, await self.withdrawal(account, each.withdrawal)) for each in outstanding]
         report = await self.report(account)
+        settled = any(resource.state == withdrawal_pb2.Withdrawal.STATE_SETTLED for _, resource in shown)
+        ledger = await self.postings(account) if settled else []
+        spent: set[Anchor] = set()
+        for release, resource in shown:
+            if has_left(release, resource, report, ledger):
+                spent.add(release.intent.anchor)
+            elif is_unsignable(release, self._receipts(resource, release.intent), now=self.now()):
+                self.record.end_release(release.intent.digest)
         for release in outstanding:
-            resource = await self.withdrawal(account, release.withdrawal)
-            if self._ended(release, resource, report):
-                self.record.end_release(release.intent_digest)
+            if release.intent.anchor in spent:
+                self.record.end_release(release.intent.digest)
         return self.record.outstanding(account)
-
-    def _ended(self, release: SignedRelease, resource: withdrawal_pb2.Withdrawal, report: Report) -> bool:
-        if resource.account_sequence > report.account_sequence:
-            return False
-        if resource.state == withdrawal_pb2.Withdrawal.STATE_SETTLED:
-            return resource.intent_digest == release.intent_digest
-        unused = resource.state in (
-            withdrawal_pb2.Withdrawal.STATE_CANCELLED,
-            withdrawal_pb2.Withdrawal.STATE_EXPIRED,
-        )
-        return unused and self.now() > release.expires_at + SIGNERS_SKEW_SECONDS
 
     async def release(
         self, account: str, withdrawal: str, *, intent_digest: Digest, seconds: int = RELEASE_SECONDS
@@ -183,26 +167,12 @@ class MarginEngine(SigningParty):
         )
         self.bind(withdrawal_name(intent.account, withdrawal), intent)
         self.record.release(
-            SignedRelease(
-                intent_digest=intent.digest,
-                account=intent.account,
-                withdrawal=withdrawal,
-                held=intent.amount + intent.fee_cap,
-                expires_at=release.expires_at,
-            )
+            SignedRelease(intent=intent, withdrawal=withdrawal, expires_at=release.expires_at)
         )
         return release
 
-    def _accept(self, report: Report) -> None:
-        self._chain(report.account).check(report)
-
     def _chain(self, account: str) -> EncumbranceChain:
-        return EncumbranceChain(
-            network=self.trust.network,
-            account=AccountId(account),
-            key=self.party.public_key,
-            record=self.record,
-        )
+        return self._chain_of(account, self.party.public_key)
 
     async def _encumber(
         self,
@@ -213,13 +183,14 @@ class MarginEngine(SigningParty):
         *,
         expires_at: Seconds | None = None,
     ) -> lien_pb2.Lien:
+        await self.require_own_account(account)
         change = _Change(kind=kind, lien=LienId(lien), amount=amount, expires_at=expires_at)
         async with self._turns[account]:
             return await self._extend(self._chain(account), change)
 
     async def _extend(self, chain: EncumbranceChain, change: _Change) -> lien_pb2.Lien:
         """Continue the account's chain; where another process of this party was first, sign after it."""
-        for _ in range(_CHAIN_RACES_MAX):
+        for _ in range(CHAIN_RACES_MAX):
             settled = await self._settle_pending(chain)
             if settled is not None and change.is_asked_by(settled[0]):
                 return settled[1]
@@ -240,7 +211,7 @@ class MarginEngine(SigningParty):
                 if not _chain_moved(error):
                     raise
             await self._follow(chain)
-        raise VerificationError(f"the chain of {chain.account} moved {_CHAIN_RACES_MAX} times meanwhile")
+        raise chain.moved()
 
     def _statement(self, chain: EncumbranceChain, change: _Change, head: Head) -> Encumbrance:
         return Encumbrance(
@@ -253,10 +224,6 @@ class MarginEngine(SigningParty):
             amount=change.amount,
             expires_at=change.expires_at,
         )
-
-    async def _follow(self, chain: EncumbranceChain) -> Head:
-        told = chain.told(await self.account(chain.account))
-        return chain.follow(told, await self.liens(chain.account) if told.sequence else [])
 
     async def _settle_pending(self, chain: EncumbranceChain) -> tuple[Encumbrance, lien_pb2.Lien] | None:
         """Send what has no outcome yet once more, as it was; the service refuses it or has done it."""

@@ -5,10 +5,12 @@ from typing import Final
 
 from bailee.custody.v1 import account_service_pb2, destination_pb2, withdrawal_pb2, withdrawal_service_pb2
 
+from custody.client.amounts import to_amount
 from custody.client.connection import new_request_id
+from custody.client.copies import check_destination
 from custody.client.errors import VerificationError
-from custody.client.reader import account_name, destination_name, withdrawal_name
-from custody.client.signing_party import SigningParty, to_amount
+from custody.client.names import account_name, destination_name, withdrawal_name
+from custody.client.signing_party import SigningParty
 from signers.statements.allowlist import AllowlistEntry, Destination
 from signers.statements.amounts import Amount
 from signers.statements.envelope import Envelope
@@ -50,6 +52,7 @@ class Pledgor(SigningParty):
         created: destination_pb2.Destination = await self.connection.call(
             self._accounts.CreateDestination, request
         )
+        check_destination(created, entry)
         return created
 
     async def request_withdrawal(

@@ -8,7 +8,6 @@ from bailee.custody.v1 import (
     account_pb2,
     account_service_pb2,
     account_service_pb2_grpc,
-    amount_pb2,
     withdrawal_pb2,
     withdrawal_service_pb2,
     withdrawal_service_pb2_grpc,
@@ -18,17 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from custody.client.agreement import Agreement
 from custody.client.connection import Connection, new_request_id
 from custody.client.errors import VerificationError
-from custody.client.reader import Reader, account_name, withdrawal_name
+from custody.client.names import account_name, withdrawal_name
+from custody.client.reader import Reader
 from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
 from signers.statements.account import Account, Party
-from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope, public_key_of, sign
 from signers.statements.identifiers import EntityId
 from signers.statements.refusals import Refusal
+from signers.statements.report import Report
 from signers.statements.statement import Statement
-
-_ASSETS = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
 
 
 class SigningParty(Reader):
@@ -60,6 +58,7 @@ class SigningParty(Reader):
         self.entity = entity
         self.party = Party(entity=entity, public_key=public_key_of(key))
         self._key = key
+        self._own_accounts: set[str] = set()
         self._accounts = account_service_pb2_grpc.AccountServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
         self._withdrawals = withdrawal_service_pb2_grpc.WithdrawalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
 
@@ -70,7 +69,8 @@ class SigningParty(Reader):
             VerificationError: do not send coins there, and do not sign anything for it.
         """
         statement = await super().verified_account(account)
-        self._require_own_place(statement)
+        self.require_own_place(statement)
+        self._own_accounts.add(account)
         return statement
 
     async def proposed_account(self, account: str) -> Account:
@@ -129,6 +129,19 @@ class SigningParty(Reader):
             self.party.public_key, subject, digest=statement.digest, envelope=statement.envelope().to_json()
         )
 
+    async def require_own_account(self, account: str) -> None:
+        """Verify the account's statement, unless this client has done so.
+
+        Raises:
+            VerificationError: it does not verify, or this party does not stand in it with its own key.
+        """
+        if account not in self._own_accounts:
+            await self.verified_account(account)
+
+    async def _accept(self, report: Report) -> None:
+        await self.require_own_account(report.account)
+        await super()._accept(report)
+
     def _proposed(self, resource: account_pb2.Account, account: str) -> Account:
         if not resource.statement:
             raise VerificationError("there is no statement to sign yet")
@@ -137,14 +150,10 @@ class SigningParty(Reader):
         except Refusal as error:
             raise VerificationError(f"account statement: {error}") from error
         self.trust.check_terms(statement, account=account)
-        self._require_own_place(statement)
+        self.require_own_place(statement)
         return statement
 
-    def _require_own_place(self, statement: Account) -> None:
+    def require_own_place(self, statement: Account) -> None:
+        """Raise `VerificationError` unless this party stands in its place, with its own key."""
         if getattr(statement, self.ROLE) != self.party:
             raise VerificationError(f"the statement's {self.ROLE} is not {self.entity} with its own key")
-
-
-def to_amount(amount: Amount) -> amount_pb2.Amount:
-    """An amount as the API writes it."""
-    return amount_pb2.Amount(asset=_ASSETS[amount.asset], units=str(amount.units))

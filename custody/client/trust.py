@@ -6,17 +6,25 @@ The root is the digest of version 1 of the policy, obtained from the policy's ad
 from dataclasses import dataclass
 from typing import Final, Self
 
-from bailee.custody.v1 import account_pb2, collateral_report_pb2
+from bailee.custody.v1 import (
+    account_pb2,
+    collateral_report_pb2,
+    destination_pb2,
+    lien_pb2,
+    withdrawal_pb2,
+)
 from coincurve import PublicKey
 from eth_hash.auto import keccak
 
+from custody.client.copies import check_destination, check_lien, check_withdrawal
 from custody.client.errors import VerificationError
 from custody.client.valuation import check_report
 from signers.statements import merkle
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
+from signers.statements.encumbrance import Encumbrance
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import SECONDS_MAX, Digest, Seconds
+from signers.statements.identifiers import GENESIS, SECONDS_MAX, Digest, Seconds
 from signers.statements.intent import Intent, NonceAnchor
 from signers.statements.network import Network
 from signers.statements.policy import Policy, Role
@@ -126,6 +134,8 @@ class TrustRoot:
             raise VerificationError(f"report: {error}") from error
         if not envelope.signed_by(self.policy.custody_attestation_key):
             raise VerificationError("the batch is not signed by the attestation key of the policy")
+        if (batch.sequence == 1) is not (batch.previous == GENESIS) or not batch.sequence:
+            raise VerificationError(f"batch {batch.sequence} follows {batch.previous}")
         included = merkle.includes(
             root=batch.root, size=batch.size, index=resource.leaf_index, leaf=resource.report, path=path
         )
@@ -139,6 +149,25 @@ class TrustRoot:
             raise VerificationError("the report is younger than the batch it stands in")
         check_report(report, self.policy)
         return VerifiedReport(report=report, batch=batch, batch_digest=envelope.digest)
+
+    def verify_withdrawal(self, resource: withdrawal_pb2.Withdrawal, *, account: str) -> Intent | None:
+        """The intent of a withdrawal, and that the copies beside it say the same.
+
+        Args:
+            resource: as the service shows it.
+            account: the id that was asked for.
+
+        Returns:
+            `None` while there is no intent: until then everything in it is custody's word.
+
+        Raises:
+            VerificationError: another account's, under another policy, or beside copies of something else.
+        """
+        if not resource.intent:
+            return None
+        intent = self.read_intent(resource.intent, account=account)
+        check_withdrawal(resource, intent)
+        return intent
 
     def read_intent(self, payload: bytes, *, account: str) -> Intent:
         """The intent as it is signed, of this account, on these chains and under the policy that is trusted.
@@ -178,21 +207,22 @@ class TrustRoot:
         if intent.fee_cap.units > limit.fee_cap.units:
             raise VerificationError(f"a fee cap of {intent.fee_cap} above the policy's {limit.fee_cap}")
 
-    def verify_entry(
-        self, envelope: bytes, statement: Account, *, destination_id: str
+    def verify_destination(
+        self, resource: destination_pb2.Destination, statement: Account, *, destination_id: str
     ) -> tuple[AllowlistEntry, Envelope]:
-        """An allowlist entry that the pledgor of the account signed.
+        """A destination's allowlist entry, signed by the pledgor, and that the copies beside it say the same.
 
         Args:
-            envelope: as the service shows it.
+            resource: as the service shows it.
             statement: of the account, verified.
             destination_id: the id that was asked for.
 
         Raises:
-            VerificationError: another account or id, or the pledgor has not signed it.
+            VerificationError: another account or id, the pledgor has not signed it, or a copy says something
+                else.
         """
         try:
-            signed = Envelope.from_json(envelope)
+            signed = Envelope.from_json(resource.envelope)
             entry = AllowlistEntry.read(signed, network=self.network)
         except Refusal as error:
             raise VerificationError(f"allowlist entry: {error}") from error
@@ -200,7 +230,31 @@ class TrustRoot:
             raise VerificationError(f"an entry {entry.destination_id} of {entry.account}")
         if not signed.signed_by(statement.pledgor.public_key):
             raise VerificationError("the pledgor has not signed this destination")
+        check_destination(resource, entry)
         return entry, signed
+
+    def verify_lien(self, resource: lien_pb2.Lien, statement: Account) -> Encumbrance:
+        """A lien's latest encumbrance, signed by the secured party, and that copies beside it say the same.
+
+        Args:
+            resource: as the service shows it.
+            statement: of the account, verified.
+
+        Raises:
+            VerificationError: of another account or lien, not signed by the secured party, or a copy says
+                something else.
+        """
+        try:
+            signed = Envelope.from_json(resource.envelope)
+            encumbrance = Encumbrance.read(signed, network=self.network)
+        except Refusal as error:
+            raise VerificationError(f"encumbrance: {error}") from error
+        if encumbrance.account != statement.account:
+            raise VerificationError(f"an encumbrance of {encumbrance.account}, not of {statement.account}")
+        if not signed.signed_by(statement.secured_party.public_key):
+            raise VerificationError("the secured party has not signed this encumbrance")
+        check_lien(resource, encumbrance)
+        return encumbrance
 
     def verify_receipt(self, envelope: bytes, intent: Intent) -> Receipt:
         """A signer's word on one intent.

@@ -1,35 +1,29 @@
-"""Repeats the valuation of a report: exact integers, rounded against the borrower.
+"""Repeats the valuation of a report, and values its quantities anew at the publishers' own prices.
 
-Source of the haircut and of what a price must be: SFC circular 26EC5 (11 Feb 2026), through the policy.
+Both by the rule of `signers.statements.valuation`.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from custody.client.errors import VerificationError
-from signers.statements.amounts import UNITS_PER_COIN, Amount, Asset
+from signers.statements.amounts import Asset, amount_of
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import GENESIS, Digest, Seconds, Value
+from signers.statements.identifiers import GENESIS, Seconds, Value
 from signers.statements.network import Network
 from signers.statements.policy import Policy, Role
 from signers.statements.price import Price
 from signers.statements.refusals import Refusal
 from signers.statements.report import AssetPosition, Report, ValueStatus
+from signers.statements.valuation import Quote, is_fresh, lending_value, market_value, price_set, quote
 
-BPS: Final = 10_000
-CLOCK_TOLERANCE_SECONDS: Final = 5
-"""How far a publisher's clock may run ahead. A price from later would stay fresh for too long."""
-
-
-def market_value(units: int, asset: Asset, price: Value) -> int:
-    """Quantity × price, rounded down, in 1e-8 of the currency."""
-    return units * price.units // UNITS_PER_COIN[asset]
+REPORT_AGE_MAX_SECONDS: Final = 900
+"""Custody repeats a report after 300 s at the latest. One that is older says nothing about now."""
 
 
-def lending_value(units: int, asset: Asset, price: Value, *, haircut_bps: int) -> int:
-    """Quantity × price × (1 - haircut), rounded down once, at the end."""
-    return units * price.units * (BPS - haircut_bps) // (BPS * UNITS_PER_COIN[asset])
+def is_recent(report: Report, *, now: Seconds) -> bool:
+    """Whether a report still says what is there."""
+    return now - report.at <= REPORT_AGE_MAX_SECONDS
 
 
 def check_report(report: Report, policy: Policy) -> None:
@@ -44,10 +38,19 @@ def check_report(report: Report, policy: Policy) -> None:
         )
     if {p.asset for p in report.positions} != {terms.asset for terms in policy.assets}:
         raise VerificationError("the report does not have the assets of the policy")
+    _check_encumbrances(report)
     for position in report.positions:
         _check_quantities(position)
         _check_price(position, report, policy)
         _check_values(position, policy)
+
+
+def _check_encumbrances(report: Report) -> None:
+    none = report.encumbrance_sequence == 0
+    if none is not (report.encumbrance_head == GENESIS):
+        raise VerificationError(f"encumbrance {report.encumbrance_sequence} is {report.encumbrance_head}")
+    if none and any(position.reserved or position.posted for position in report.positions):
+        raise VerificationError("liens, where the secured party has signed none")
 
 
 def _check_quantities(position: AssetPosition) -> None:
@@ -65,70 +68,85 @@ def _check_price(position: AssetPosition, report: Report, policy: Policy) -> Non
     terms = policy.prices
     if position.price is None or position.price_at is None or position.price_sources < terms.publishers_min:
         raise VerificationError(f"{position.asset}: valued with {position.price_sources} prices")
-    age = report.at - position.price_at
-    if not -CLOCK_TOLERANCE_SECONDS <= age <= terms.age_max_seconds:
+    if not is_fresh(position.price_at, terms, now=report.at):
+        age = report.at - position.price_at
         raise VerificationError(f"{position.asset}: valued with a price of {age} s before the report")
 
 
 def _check_values(position: AssetPosition, policy: Policy) -> None:
-    units, asset, haircut = (
-        position.confirmed.units,
-        position.asset,
-        policy.terms_of(position.asset).haircut_bps,
-    )
-    lent = position.status is ValueStatus.OK
-    market = 0 if position.price is None else market_value(units, asset, position.price)
-    lending = (
-        lending_value(units, asset, position.price, haircut_bps=haircut) if lent and position.price else 0
-    )
-    follows = (haircut, market, lending, 0)
-    says = (
-        position.haircut_bps,
-        position.market_value.units,
-        position.lending_value.units,
-        position.capital_value.units,
-    )
+    quantity, price = position.confirmed, position.price
+    haircut, nothing = policy.terms_of(position.asset).haircut_bps, Value("0")
+    market = lending = nothing
+    if price is not None:
+        market = market_value(quantity, price)
+        if position.status is ValueStatus.OK:
+            lending = lending_value(quantity, price, haircut_bps=haircut)
+    follows = (haircut, market, lending, nothing)
+    says = (position.haircut_bps, position.market_value, position.lending_value, position.capital_value)
     if says != follows:
         raise VerificationError(
-            f"{asset}: haircut, market, lending and capital value are {says}, where {follows} follows"
+            f"{position.asset}: haircut, market, lending, capital value are {says}, where {follows} follows"
         )
 
 
-def lendable_value(report: Report, policy: Policy, *, released: Mapping[Asset, int], now: Seconds) -> Value:
-    """What can be lent against, at this moment, for a secured party that trusts no hold but its own.
+def lending_values(
+    report: Report,
+    policy: Policy,
+    *,
+    prices: Collection[Price],
+    released: Mapping[Asset, int],
+    now: Seconds,
+) -> dict[Asset, Value]:
+    """What each asset can be lent against at this moment, at the publishers' own prices.
 
     Args:
-        report: verified.
+        report: verified. Its quantities are custody's word; its prices are not looked at.
         policy: whose terms value it.
+        prices: verified; the latest of each publisher.
         released: smallest units per asset that can still leave on releases this party signed.
         now: the reader's own time.
 
     Returns:
-        1e-8 of the policy's currency. A halted account, and an asset whose price is no longer fresh, count 0.
+        1e-8 of the policy's currency. 0 for a report that is not recent, for a halted account, for an asset
+        that custody itself marks stale or disputed, and where too few publishers' prices are fresh and agree.
     """
-    total = 0
-    for position in report.positions:
-        price, at = position.price, position.price_at
-        if report.halted or position.status is not ValueStatus.OK or price is None or at is None:
-            continue
-        if not -CLOCK_TOLERANCE_SECONDS <= now - at <= policy.prices.age_max_seconds:
-            continue
-        left = max(0, position.confirmed.units - released.get(position.asset, 0))
-        haircut = policy.terms_of(position.asset).haircut_bps
-        total += lending_value(left, position.asset, price, haircut_bps=haircut)
-    return Value(str(total))
+    return {
+        position.asset: _lending_value(position, report, policy, prices=prices, released=released, now=now)
+        for position in report.positions
+    }
+
+
+def _lending_value(
+    position: AssetPosition,
+    report: Report,
+    policy: Policy,
+    *,
+    prices: Collection[Price],
+    released: Mapping[Asset, int],
+    now: Seconds,
+) -> Value:
+    asset = position.asset
+    current = quote(_of(asset, prices), policy.prices, now=now)
+    counts = is_recent(report, now=now) and not report.halted
+    good = position.status is current.status is ValueStatus.OK
+    if not (counts and good) or current.price is None:
+        return Value("0")
+    left = amount_of(asset, max(0, position.confirmed.units - released.get(asset, 0)))
+    return lending_value(left, current.price, haircut_bps=policy.terms_of(asset).haircut_bps)
 
 
 def verify_price(envelope: Envelope, policy: Policy, *, network: Network) -> Price:
-    """A price that a publisher of the policy signed.
+    """A price that a publisher of the policy signed, in the policy's currency.
 
     Raises:
-        VerificationError: nobody who may has signed it.
+        VerificationError: nobody who may has signed it, or it is in another currency.
     """
     try:
         price = Price.read(envelope, network=network)
     except Refusal as error:
         raise VerificationError(f"price: {error}") from error
+    if price.currency != policy.prices.currency:
+        raise VerificationError(f"a price in {price.currency}, the policy values in {policy.prices.currency}")
     keys = [
         key.public_key
         for key in policy.keys
@@ -143,26 +161,43 @@ def _stands(revoked_at: Seconds | None, at: Seconds) -> bool:
     return revoked_at is None or at < revoked_at
 
 
-def cited_prices(position: AssetPosition, prices: Iterable[Price]) -> tuple[Price, ...]:
-    """The prices that a position was valued with, if they are all still at hand, and the median repeated.
+def cited_prices(
+    position: AssetPosition, report: Report, policy: Policy, *, prices: Collection[Price]
+) -> tuple[Price, ...]:
+    """The prices that a position was valued with, if they are all still at hand, and the valuation repeated.
 
     Args:
-        position: of a verified report.
+        position: of the report.
+        report: verified.
+        policy: how many prices, how old, how far apart.
         prices: verified; the latest of each publisher.
 
     Returns:
-        The prices by publisher; empty where the report cites older ones, which cannot be repeated any more.
+        The prices by publisher; empty where the report cites others, and its price is custody's word alone.
 
     Raises:
-        VerificationError: these prices have another median.
+        VerificationError: by the policy, another price or status follows from the prices that it cites.
     """
-    known = sorted((p for p in prices if p.asset is position.asset), key=lambda price: price.publisher)
+    known = sorted(_of(position.asset, prices), key=lambda price: price.publisher)
     cited = next((used for used in _subsets(known) if price_set(used) == position.price_set), ())
-    if cited and position.price != _median([price.price.units for price in cited]):
-        raise VerificationError(
-            f"{position.asset}: the prices cited have another median than {position.price}"
-        )
+    if cited:
+        _require_quote(position, quote(cited, policy.prices, now=report.at))
     return tuple(cited)
+
+
+def _require_quote(position: AssetPosition, follows: Quote) -> None:
+    # Custody also marks as disputed what its nodes disagree about: no price tells, and it lends nothing.
+    status = follows.status if position.status is not ValueStatus.DISPUTED else position.status
+    says = (position.status, position.price, position.price_at, position.price_sources, position.price_set)
+    if says != (status, follows.price, follows.at, follows.sources, follows.price_set):
+        raise VerificationError(
+            f"{position.asset}: {position.status} at {position.price} by {position.price_sources} publishers;"
+            f" from the prices it cites follows {follows.status} at {follows.price} by {follows.sources}"
+        )
+
+
+def _of(asset: Asset, prices: Iterable[Price]) -> list[Price]:
+    return [price for price in prices if price.asset is asset]
 
 
 def _subsets(known: Sequence[Price]) -> list[Sequence[Price]]:
@@ -170,24 +205,3 @@ def _subsets(known: Sequence[Price]) -> list[Sequence[Price]]:
     by_age = sorted(known, key=lambda price: price.at)
     dropped = [set(map(id, by_age[:count])) for count in range(len(by_age))]
     return [[price for price in known if id(price) not in gone] for gone in dropped]
-
-
-def price_set(prices: Collection[Price]) -> Digest:
-    """What a report cites: SHA-256 of the 32-byte digests of the price statements, by publisher."""
-    if not prices:
-        return GENESIS
-    return Digest(hashlib.sha256(b"".join(price.digest.raw for price in prices)).hexdigest())
-
-
-def _median(units: Sequence[int]) -> Value:
-    ordered, half = sorted(units), len(units) // 2
-    middle = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) // 2
-    return Value(str(middle))
-
-
-def total_of(amounts: Iterable[Amount]) -> dict[Asset, int]:
-    """Smallest units per asset."""
-    totals: dict[Asset, int] = {}
-    for amount in amounts:
-        totals[amount.asset] = totals.get(amount.asset, 0) + amount.units
-    return totals

@@ -40,9 +40,9 @@ class Run:
 Bailee = Callable[..., Run]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def world() -> World:
-    """The real clock's: the command has no other."""
+    """The real clock's: the command has no other, and prices age by it."""
     return build_world(now=Seconds(int(time.time())))
 
 

@@ -1,12 +1,14 @@
 """Every step of the journeys through the command, over real mutual TLS, against a service in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from json import loads as parse
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bailee.custody.v1.collateral_service_pb2 import WatchCollateralResponse
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
 from custody.cli.addresses import bitcoin_text, destination_text, ethereum_text
@@ -16,9 +18,9 @@ from signers.statements.allowlist import AllowlistEntry, BitcoinDestination
 from signers.statements.amounts import Asset, Sats
 from signers.statements.encumbrance import Encumbrance
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import IntentId
+from signers.statements.identifiers import Digest, IntentId, Seconds
 from signers.statements.intent import Intent, Release
-from tests.factories import BTC, Person, World
+from tests.factories import BTC, Person, World, build_world
 from tests.unit.custody.cli.conftest import Bailee, Run
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody, Refused, failed
 from tests.unit.custody.client.test_reader import HEARTBEAT, snapshot
@@ -98,15 +100,105 @@ def test_no_address_is_printed_when_something_is_missing(
     assert "lacks signatures" in run.error["message"]
 
 
-@pytest.mark.parametrize("command", [("account", "show", ACCOUNT), ("account", "list")])
-@pytest.mark.parametrize("json", [True, False])
-def test_unverified_addresses_are_nowhere(
-    play: Play, world: World, command: tuple[str, ...], json: bool
+def open_under_their_names(custody: FakeCustody, world: World, *roles: str) -> None:
+    """Custody opens the account with keys of its own beside the names of these parties; signers co-sign."""
+    thief = build_world(seed="thief", now=world.now)
+    keys = {role: getattr(thief if role in roles else world, role) for role in ROLES}
+    forged = replace(world.account, **{role: person.party for role, person in keys.items()})
+    envelope = world.cosign(world.sign(forged, *keys.values()), *world.signers)
+    custody.account.statement, custody.account.envelope = envelope.payload, envelope.to_json()
+    custody.account.statement_digest = envelope.digest
+
+
+ROLES = ("pledgor", "secured_party", "custodian")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_account_under_a_party_s_name_with_another_s_key_is_not_shown_to_it(
+    play: Play, custody: FakeCustody, world: World, role: str
 ) -> None:
-    run = play(world.pledgor, *command, json=json)
+    open_under_their_names(custody, world, role)
+    run = play(getattr(world, role), "account", "verify", ACCOUNT)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "with its own key" in run.error["message"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_account_with_other_keys_than_agreed_is_shown_to_nobody(
+    play: Play, custody: FakeCustody, world: World, agreement_file: Path, role: str
+) -> None:
+    open_under_their_names(custody, world, role)
+    run = play(world.stranger, "account", "verify", ACCOUNT, "--agreement", agreement_file)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert f"{role} is" in run.error["message"]
+
+
+def test_an_account_is_the_one_that_was_signed(
+    play: Play, custody: FakeCustody, world: World, agreement_file: Path
+) -> None:
+    """The pledgor's own key in its place, and another secured party than it agreed to and signed."""
+    assert play(world.pledgor, "account", "sign", ACCOUNT, "--agreement", agreement_file).exit_code == 0
+    assert play(world.pledgor, "account", "verify", ACCOUNT).json["compared_with"] == ["signed-statement"]
+    open_under_their_names(custody, world, "secured_party")
+    run = play(world.pledgor, "account", "verify", ACCOUNT)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "was signed" in run.error["message"]
+
+
+def test_an_account_of_others_is_not_a_party_s(play: Play, world: World) -> None:
+    run = play(world.stranger, "account", "verify", ACCOUNT)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "is no party" in run.error["message"]
+
+
+def test_it_is_said_with_what_the_keys_were_compared(
+    play: Play, profile: Profiles, bailee: Bailee, world: World, agreement_file: Path
+) -> None:
+    verify = ("account", "verify", ACCOUNT)
+    assert play(world.pledgor, *verify).json["compared_with"] == ["own-key"]
+    agreed = play(world.stranger, *verify, "--agreement", agreement_file)
+    assert agreed.json["compared_with"] == ["agreement"]
+    auditor = profile(world.stranger)
+    lines = auditor.read_text().splitlines()
+    auditor.write_text("\n".join(line for line in lines if not line.startswith(("entity", "key_file"))))
+    assert bailee(*verify, "--json", "--profile", auditor).json["compared_with"] == []
+    assert "COMPARED WITH NOTHING" in bailee(*verify, "--profile", auditor).stdout
+
+
+WITH_ADDRESSES = [
+    ("account", "show", "acct-client-one"),
+    ("account", "list"),
+    ("destination", "show", "acct-client-one", "client-wallet-btc"),
+    ("destination", "list", "acct-client-one"),
+    ("withdrawal", "show", "acct-client-one", WITHDRAWAL),
+    ("withdrawal", "list", "acct-client-one"),
+]
+
+
+@pytest.mark.parametrize("command", WITH_ADDRESSES, ids=" ".join)
+def test_addresses_that_the_service_writes_are_nowhere(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...]
+) -> None:
+    custody.account.enforcement.bitcoin_script_pubkey = world.account.enforcement.bitcoin.raw
+    run = play(world.pledgor, *command)
     assert run.exit_code == 0
-    assert "forged" not in run.stdout
-    assert "_address" not in run.stdout
+    written = set(fields_beside_statements(run.json))
+    assert not {
+        name for name in written if "address" in name or name in ("enforcement", "bitcoin_descriptor")
+    }
+    assert "forged" not in run.stdout + play(world.pledgor, *command, json=False).stdout
+
+
+def fields_beside_statements(document: Any) -> Iterator[str]:
+    """The names of the fields that the service wrote: all but those in decoded statements."""
+    if isinstance(document, list):
+        for each in document:
+            yield from fields_beside_statements(each)
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield name
+            if name != "statement":
+                yield from fields_beside_statements(value)
 
 
 def test_the_policy_of_the_service_is_shown_when_it_is_the_pinned_one(play: Play, world: World) -> None:
@@ -151,7 +243,7 @@ def test_prices_are_published_and_listed(play: Play, custody: FakeCustody, world
 def test_deposits_and_postings_are_listed_to_reconcile(play: Play, world: World) -> None:
     (deposit,) = play(world.pledgor, "deposit", "list", ACCOUNT).json["deposits"]
     assert (deposit["state"], deposit["amount"]["units"]) == ("STATE_CREDITED", str(2 * BTC))
-    (posting,) = play(world.pledgor, "postings", "list", ACCOUNT).json["postings"]
+    posting, *_ = play(world.pledgor, "postings", "list", ACCOUNT).json["postings"]
     assert (posting["debit"], posting["credit"]) == ("external", "pending")
     assert "2.00000000 BTC" in play(world.pledgor, "deposit", "list", ACCOUNT, json=False).stdout
 
@@ -164,9 +256,31 @@ def test_a_report_is_shown_with_its_evidence(play: Play, world: World) -> None:
     assert run.exit_code == 0, run.stderr
     assert run.json["statement"]["positions"][0]["lending_value"] == str(2 * 100_000 * 10**8 * 4 // 10)
     assert [len(prices) for prices in run.json["prices"].values()] == [3, 3]
+    assert run.json["not_verified"] == ["quantities"]
     text = play(world.secured_party, "report", "show", ACCOUNT, json=False).stdout
     assert "2.00000000 BTC (200000000 sat)" in text
-    assert "median repeated from" in text
+    assert "repeated from prices-one, prices-three, prices-two" in text
+    assert "NOT verified  " in text
+
+
+def test_a_price_that_nobody_can_be_shown_to_have_signed_is_said_to_be_unverified(
+    play: Play, custody: FakeCustody, world: World
+) -> None:
+    lie = custody.position(Asset.BTC, price_set=Digest("ee" * 32))
+    custody.report = custody.make_report(positions=(lie, custody.position(Asset.ETH)))
+    shown = play(world.secured_party, "report", "show", ACCOUNT).json
+    assert shown["not_verified"] == ["quantities", "BTC price"]
+    assert shown["lending_values_now"]["BTC"] == str(2 * 100_000 * 10**8 * 4 // 10)
+    assert "NOT VERIFIED" in play(world.secured_party, "report", "show", ACCOUNT, json=False).stdout
+
+
+def test_a_report_lends_nothing_now_without_fresh_prices(
+    play: Play, custody: FakeCustody, world: World
+) -> None:
+    old = Seconds(world.now - 61)
+    custody.prices = [custody.price(envelope) for asset in Asset for envelope in world.prices(asset, at=old)]
+    shown = play(world.secured_party, "report", "show", ACCOUNT).json
+    assert shown["lending_values_now"] == {"BTC": "0", "ETH": "0"}
 
 
 def test_a_false_report_is_not_shown(play: Play, custody: FakeCustody, world: World) -> None:
@@ -210,6 +324,17 @@ def test_liens_are_reserved_posted_and_voided(play: Play, custody: FakeCustody, 
     assert [(s.sequence, s.amount) for s in chain] == [(i, Sats(BTC // 10)) for i in (1, 2, 3)]
     assert play(engine, "lien", "show", ACCOUNT, "lien-1").json["state"] == "STATE_VOIDED"
     assert len(play(engine, "lien", "list", ACCOUNT).json["liens"]) == 1
+
+
+@pytest.mark.parametrize("command", [("show", ACCOUNT, "lien-1"), ("list", ACCOUNT)], ids=" ".join)
+def test_a_lien_beside_another_statement_is_not_shown(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...]
+) -> None:
+    play(world.secured_party, "lien", "reserve", ACCOUNT, "lien-1", "0.1BTC")
+    custody.liens[f"{custody.name}/liens/lien-1"].amount.units = "1"
+    run = play(world.pledgor, "lien", *command)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "another amount is shown beside" in run.error["message"]
 
 
 def test_every_command_remembers_the_chain(play: Play, custody: FakeCustody, world: World) -> None:
@@ -304,10 +429,33 @@ def test_a_destination_that_custody_exchanged_is_never_shown_for_approval(
     enforcement = world.account.enforcement.bitcoin
     intent = world.intent(Asset.BTC)
     lie = replace(intent, destination=BitcoinDestination(script_pubkey=enforcement))
-    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].intent = lie.payload()
+    custody.show_intent(lie)
     run = play(world.approvers[1], "withdrawal", "approve", ACCOUNT, WITHDRAWAL, "--digest", lie.digest)
     assert run.exit_code == 1
     assert "another destination" in run.error["message"]
+
+
+@pytest.mark.parametrize("command", [("show", ACCOUNT, WITHDRAWAL), ("list", ACCOUNT)], ids=" ".join)
+@pytest.mark.parametrize("json", [True, False])
+def test_an_amount_beside_another_intent_is_not_shown(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...], json: bool
+) -> None:
+    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].amount.units = "1"
+    run = play(world.pledgor, "withdrawal", *command, json=json)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "another amount is shown beside" in run.stderr
+
+
+@pytest.mark.parametrize("command", [("show", ACCOUNT, "client-wallet-btc"), ("list", ACCOUNT)], ids=" ".join)
+@pytest.mark.parametrize("json", [True, False])
+def test_an_address_beside_another_entry_is_not_shown(
+    play: Play, custody: FakeCustody, world: World, command: tuple[str, ...], json: bool
+) -> None:
+    for destination in custody.destinations.values():
+        destination.address.bitcoin_script_pubkey = world.account.enforcement.bitcoin.raw
+    run = play(world.pledgor, "destination", *command, json=json)
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "another address is shown beside" in run.stderr
 
 
 def test_a_second_intent_is_not_approved_by_a_later_command(
@@ -317,7 +465,7 @@ def test_a_second_intent_is_not_approved_by_a_later_command(
     approve = ("withdrawal", "approve", ACCOUNT, WITHDRAWAL, "--digest")
     assert play(world.approvers[1], *approve, first.digest).exit_code == 0
     second = world.intent(Asset.BTC, intent=IntentId("11111111-1111-4111-8111-111111111111"))
-    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].intent = second.payload()
+    custody.show_intent(second)
     run = play(world.approvers[1], *approve, second.digest)
     assert run.exit_code == 1
     assert "already" in run.error["message"]
@@ -362,6 +510,21 @@ def test_a_refusal_has_reason_data_fields_and_a_hint(play: Play, custody: FakeCu
     }
 
 
+@pytest.mark.parametrize("json", [True, False])
+@pytest.mark.parametrize("seconds", [2**62, -(2**62)])
+def test_a_time_that_no_calendar_has_does_not_verify(
+    play: Play, custody: FakeCustody, world: World, seconds: int, json: bool
+) -> None:
+    for withdrawal in custody.withdrawals.values():
+        withdrawal.update_time.seconds = seconds
+    heartbeat = WatchCollateralResponse.Heartbeat(server_time=Timestamp(seconds=seconds))
+    custody.events = [WatchCollateralResponse(heartbeat=heartbeat)]
+    for command in (("withdrawal", "list", ACCOUNT), ("watch", "--seconds", 3)):
+        run = play(world.pledgor, *command, json=json)
+        assert (run.exit_code, run.stdout) == (1, "")
+        assert "VERIFICATION_FAILED" in run.stderr
+
+
 def test_a_message_of_the_service_cannot_forge_the_screen(
     play: Play, custody: FakeCustody, world: World
 ) -> None:
@@ -383,7 +546,7 @@ def test_an_id_that_cannot_be_one_is_a_usage_error(play: Play, world: World) -> 
 KEYS = {
     ("account", "show", ACCOUNT): {"name", "state", "missing_signatures", "statement_digest", "etag"},
     ("account", "list"): {"accounts"},
-    ("account", "verify", ACCOUNT): {"digest", "type", "statement", "addresses"},
+    ("account", "verify", ACCOUNT): {"digest", "type", "statement", "addresses", "compared_with"},
     ("policy", "show"): {"digest", "type", "statement"},
     ("destination", "show", ACCOUNT, "client-wallet-btc"): {"destination", "entry"},
     ("destination", "list", ACCOUNT): {"destinations"},
@@ -392,7 +555,14 @@ KEYS = {
     ("lien", "list", ACCOUNT): {"liens"},
     ("withdrawal", "show", ACCOUNT, WITHDRAWAL): {"withdrawal", "intent"},
     ("withdrawal", "list", ACCOUNT): {"withdrawals"},
-    ("report", "show", ACCOUNT): {"digest", "type", "statement", "prices"},
+    ("report", "show", ACCOUNT): {
+        "digest",
+        "type",
+        "statement",
+        "prices",
+        "lending_values_now",
+        "not_verified",
+    },
     ("postings", "list", ACCOUNT): {"postings"},
     ("receipt", "show", ACCOUNT, WITHDRAWAL): {"receipts"},
 }

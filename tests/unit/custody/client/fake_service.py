@@ -3,9 +3,10 @@
 A test takes it, changes exactly one thing that it says, and asks the SDK for exactly one refusal.
 """
 
+import copy
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,22 +40,29 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from custody.client.connection import Credentials
-from custody.client.valuation import lending_value, market_value, price_set
 from deploy.localnet.certificates import CertificateAuthority
+from signers.statements.allowlist import AllowlistEntry, BitcoinDestination, Destination
 from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import GENESIS, BlockHash, Digest, Seconds, Value
+from signers.statements.intent import Intent, OutpointAnchor
 from signers.statements.merkle import MerkleTree
 from signers.statements.price import Price
 from signers.statements.receipt import Act
 from signers.statements.report import AssetPosition, ChainPoint, Report, ReportBatch, ValueStatus
-from tests.factories import BTC, ETH, World
+from signers.statements.valuation import lending_value, market_value, price_set
+from tests.factories import BTC, ETH, Person, SignerParty, World
 
 SERVER_NAME = "custody.bailee"
 WITHDRAWAL = "w-one"
 HELD = {Asset.BTC: 2 * BTC, Asset.ETH: 10 * ETH}
 _ASSETS = {Asset.BTC: amount_pb2.ASSET_BTC, Asset.ETH: amount_pb2.ASSET_ETH}
+_ACTS = {
+    Act.ANNOUNCED: withdrawal_pb2.Withdrawal.Receipt.ACT_ANNOUNCED,
+    Act.SIGNED: withdrawal_pb2.Withdrawal.Receipt.ACT_SIGNED,
+    Act.REFUSED: withdrawal_pb2.Withdrawal.Receipt.ACT_REFUSED,
+}
 
 
 class Refused(Exception):  # noqa: N818 - the field's word
@@ -85,6 +93,14 @@ def to_amount(amount: Amount) -> amount_pb2.Amount:
     return amount_pb2.Amount(asset=_ASSETS[amount.asset], units=str(amount.units))
 
 
+def chain_address(destination: Destination) -> amount_pb2.ChainAddress:
+    """As the service writes it, with text that no client may show."""
+    if isinstance(destination, BitcoinDestination):
+        raw = destination.script_pubkey.raw
+        return amount_pb2.ChainAddress(bitcoin_script_pubkey=raw, display="forged")
+    return amount_pb2.ChainAddress(ethereum_address=destination.address.raw, display="forged")
+
+
 class FakeCustody:
     """What the service knows and says; tests write to it."""
 
@@ -95,9 +111,13 @@ class FakeCustody:
         self.lock = threading.Lock()
         self.failures: dict[str, list[Exception]] = {}
         """Raised instead of an effect, per method, one per call."""
+        self.meanwhile: dict[str, list[Callable[[], object]]] = {}
+        """What happens after a method has read and before its answer arrives, one per call."""
         self.lost: dict[str, int] = {}
         """How many answers of a method get lost after their effect."""
         self.sequence = 7
+        self.batches: dict[int, Digest] = {}
+        """The latest batch made of each number: what the next one names as its predecessor."""
         self.head: tuple[int, str] = (0, GENESIS)
         self.liens: dict[str, lien_pb2.Lien] = {}
         self.outcomes: dict[str, lien_pb2.Lien] = {}
@@ -106,8 +126,15 @@ class FakeCustody:
             name="policies/current", version=1, envelope=world.policy_envelope.to_json()
         )
         self.destinations = {entry.name: entry for entry in map(self._destination, Asset)}
-        self.withdrawals = {f"{self.name}/withdrawals/{WITHDRAWAL}": self._withdrawal(Asset.BTC)}
-        self.prices = [self._price(envelope) for asset in Asset for envelope in world.prices(asset)]
+        self.withdrawals = {f"{self.name}/withdrawals/{WITHDRAWAL}": self.withdrawal(world.intent(Asset.BTC))}
+        self.postings = [
+            self.posting(number, book, taker, amount_of(asset, HELD[asset]))
+            for asset in Asset
+            for number, (book, taker) in enumerate(
+                (("external", "pending"), ("pending", "available")), start=1
+            )
+        ]
+        self.prices = [self.price(envelope) for asset in Asset for envelope in world.prices(asset)]
         self.report = self.make_report()
         self.events: list[collateral_service_pb2.WatchCollateralResponse] = []
 
@@ -143,6 +170,7 @@ class FakeCustody:
         return destination_pb2.Destination(
             name=f"{self.name}/destinations/{entry.destination_id}",
             asset=_ASSETS[asset],
+            address=chain_address(entry.destination),
             state=destination_pb2.Destination.STATE_PENDING_APPROVAL,
             envelope=envelope.to_json(),
             statement_digest=entry.digest,
@@ -151,32 +179,56 @@ class FakeCustody:
             etag="destination-etag",
         )
 
-    def _withdrawal(self, asset: Asset) -> withdrawal_pb2.Withdrawal:
-        intent = self.world.intent(asset)
-        receipts = [
-            withdrawal_pb2.Withdrawal.Receipt(
-                signer=signer.signer,
-                act=withdrawal_pb2.Withdrawal.Receipt.ACT_ANNOUNCED,
-                envelope=self.world.cosign(
-                    self.world.receipt(signer, intent, Act.ANNOUNCED), signer
-                ).to_json(),
-            )
-            for signer in self.world.signers
-        ]
+    def withdrawal(
+        self, intent: Intent, *, name: str = WITHDRAWAL, acts: Sequence[Act] = (Act.ANNOUNCED,) * 3
+    ) -> withdrawal_pb2.Withdrawal:
+        """A withdrawal of this intent; each signer in turn did its act."""
         return withdrawal_pb2.Withdrawal(
-            name=f"{self.name}/withdrawals/{WITHDRAWAL}",
+            name=f"{self.name}/withdrawals/{name}",
             amount=to_amount(intent.amount),
             fee_cap=to_amount(intent.fee_cap),
             destination=f"{self.name}/destinations/{intent.destination_id}",
+            destination_address=chain_address(intent.destination),
+            maker_entity=intent.maker,
+            anchor=(
+                f"{intent.anchor.txid}:{intent.anchor.index}"
+                if isinstance(intent.anchor, OutpointAnchor)
+                else str(intent.anchor.nonce)
+            ),
             state=withdrawal_pb2.Withdrawal.STATE_AWAITING_SIGNATURES,
             intent=intent.payload(),
             intent_digest=intent.digest,
-            receipts=receipts,
+            receipts=[
+                self.receipt(signer, intent, act)
+                for signer, act in zip(self.world.signers, acts, strict=False)
+            ],
             account_sequence=self.sequence,
             etag="withdrawal-etag",
         )
 
-    def _price(self, envelope: Envelope) -> price_pb2.Price:
+    def show_intent(self, intent: Intent) -> None:
+        """The withdrawal is of this intent now, in every place."""
+        self.withdrawals[f"{self.name}/withdrawals/{WITHDRAWAL}"] = self.withdrawal(intent)
+
+    def show_entry(self, entry: AllowlistEntry, *, by: Person) -> None:
+        """The destination is this one now, in every place, signed by somebody."""
+        shown = self.destinations[f"{self.name}/destinations/{entry.destination_id}"]
+        shown.envelope, shown.statement_digest = self.world.sign(entry, by).to_json(), entry.digest
+        shown.address.CopyFrom(chain_address(entry.destination))
+
+    def receipt(
+        self, signer: SignerParty, intent: Intent, act: Act, **changes: Any
+    ) -> withdrawal_pb2.Withdrawal.Receipt:
+        """A signer's own word; a refusal needs its `tags` among the changes."""
+        receipt = self.world.receipt(signer, intent, act, **changes)
+        return withdrawal_pb2.Withdrawal.Receipt(
+            signer=signer.signer,
+            act=_ACTS[act],
+            tag=receipt.tags[0] if receipt.tags else "",
+            envelope=self.world.cosign(receipt, signer).to_json(),
+        )
+
+    def price(self, envelope: Envelope) -> price_pb2.Price:
         price = Price.parse(envelope.payload)
         return price_pb2.Price(
             name=f"prices/{price.publisher}-{price.asset.lower()}",
@@ -187,23 +239,73 @@ class FakeCustody:
             statement_digest=price.digest,
         )
 
+    # The ledger.
+
+    def posting(
+        self, sequence: int, debit: str, credit: str, amount: Amount, resource: str = ""
+    ) -> posting_pb2.Posting:
+        return posting_pb2.Posting(
+            name=f"{self.name}/postings/{sequence}-{debit}",
+            account_sequence=sequence,
+            amount=to_amount(amount),
+            debit=debit,
+            credit=credit,
+            resource=resource,
+        )
+
+    def settle(self, name: str, *, fee: int = 1_000) -> None:
+        """A withdrawal leaves: first held, then paid with its fee; a report no longer counts it."""
+        withdrawal = self.withdrawals[f"{self.name}/withdrawals/{name}"]
+        intent = Intent.parse(withdrawal.intent)
+        asset, cost = intent.asset, amount_of(intent.asset, fee)
+        moved = (
+            ("available", "withdrawing", intent.amount + intent.fee_cap),
+            ("withdrawing", "external", intent.amount),
+            ("withdrawing", "network_fees", cost),
+            ("withdrawing", "available", intent.fee_cap - cost),
+        )
+        for debit, credit, amount in moved:
+            self.sequence += 1
+            self.postings.append(self.posting(self.sequence, debit, credit, amount, withdrawal.name))
+        withdrawal.state = withdrawal_pb2.Withdrawal.STATE_SETTLED
+        withdrawal.account_sequence = self.sequence
+        rest = HELD[asset] - intent.amount.units - fee
+        positions = tuple(
+            self.holding(each, rest) if each is asset else self.position(each) for each in Asset
+        )
+        self.report = self.make_report(batch=6, positions=positions)
+
+    def holding(self, asset: Asset, units: int) -> AssetPosition:
+        """A position of so much, all free."""
+        held, like = amount_of(asset, units), self.position(asset)
+        assert like.price is not None
+        return replace(
+            like,
+            confirmed=held,
+            free=held,
+            market_value=market_value(held, like.price),
+            lending_value=lending_value(held, like.price, haircut_bps=like.haircut_bps),
+        )
+
     # Reports.
 
     def position(self, asset: Asset, **changes: Any) -> AssetPosition:
         prices = [Price.parse(envelope.payload) for envelope in self.world.prices(asset)]
         prices.sort(key=lambda price: price.publisher)
         median = sorted(price.price.units for price in prices)[1]
-        units, value = HELD[asset], Value(str(median))
+        held, value = amount_of(asset, HELD[asset]), Value(str(median))
         haircut = self.world.policy.terms_of(asset).haircut_bps
         nothing = amount_of(asset, 0)
+        reserved = self.under_lien(asset, lien_pb2.Lien.STATE_RESERVED)
+        posted = self.under_lien(asset, lien_pb2.Lien.STATE_POSTED)
         position = AssetPosition(
             asset=asset,
-            confirmed=amount_of(asset, units),
+            confirmed=held,
             pending=nothing,
-            reserved=nothing,
-            posted=nothing,
+            reserved=reserved,
+            posted=posted,
             withdrawing=nothing,
-            free=amount_of(asset, units),
+            free=held - reserved - posted,
             shortfall=nothing,
             status=ValueStatus.OK,
             price=value,
@@ -211,12 +313,16 @@ class FakeCustody:
             price_sources=3,
             price_set=price_set(prices),
             haircut_bps=haircut,
-            market_value=Value(str(market_value(units, asset, value))),
-            lending_value=Value(str(lending_value(units, asset, value, haircut_bps=haircut))),
+            market_value=market_value(held, value),
+            lending_value=lending_value(held, value, haircut_bps=haircut),
             capital_value=Value("0"),
             seen_at=ChainPoint(height=100, block_hash=BlockHash("ab" * 32)),
         )
         return replace(position, **changes)
+
+    def under_lien(self, asset: Asset, state: lien_pb2.Lien.State) -> Amount:
+        amounts = [lien.amount for lien in self.liens.values() if lien.state == state]
+        return amount_of(asset, sum(int(a.units) for a in amounts if a.asset == _ASSETS[asset]))
 
     def make_report(
         self,
@@ -247,12 +353,13 @@ class FakeCustody:
         statement = ReportBatch(
             network=world.network,
             sequence=batch,
-            previous=GENESIS if batch == 1 else Digest("cd" * 32),
+            previous=GENESIS if batch == 1 else self.batches.get(batch - 1, Digest("cd" * 32)),
             root=tree.root,
             size=3,
             at=world.now,
         )
         statement = replace(statement, **(batch_changes or {}))
+        self.batches[batch] = statement.digest
         return collateral_report_pb2.CollateralReport(
             name=f"{self.name}/collateralReport",
             report=leaves[1],
@@ -262,6 +369,11 @@ class FakeCustody:
             tree_size=3,
             account_sequence=report.account_sequence,
         )
+
+    def report_at(self, at: Seconds, **changes: Any) -> collateral_report_pb2.CollateralReport:
+        """A report that was made then, of prices of that time, whatever anybody signed."""
+        positions = tuple(self.position(asset, price_at=at) for asset in Asset)
+        return self.make_report(**{"at": at, "batch_changes": {"at": at}, "positions": positions, **changes})
 
     # Encumbrances.
 
@@ -307,7 +419,9 @@ class FakeCustody:
             self.calls.append((method, request))
             if self.failures.get(method):
                 raise self.failures[method].pop(0)
-            reply = getattr(self, _handler(method))(request)
+            reply = copy.deepcopy(getattr(self, _handler(method))(request))
+            if self.meanwhile.get(method):
+                self.meanwhile[method].pop(0)()
             if self.lost.get(method, 0):
                 self.lost[method] -= 1
                 raise Refused(code_pb2.DEADLINE_EXCEEDED, "", domain="", message="lost on the way")
@@ -352,14 +466,7 @@ class FakeCustody:
         return collateral_service_pb2.ListDepositsResponse(deposits=[deposit])
 
     def _on_list_postings(self, request: Any) -> Any:
-        posting = posting_pb2.Posting(
-            name=f"{self.name}/postings/p-one",
-            account_sequence=1,
-            amount=amount_pb2.Amount(asset=amount_pb2.ASSET_BTC, units=str(2 * BTC)),
-            debit="external",
-            credit="pending",
-        )
-        return collateral_service_pb2.ListPostingsResponse(postings=[posting])
+        return collateral_service_pb2.ListPostingsResponse(postings=self.postings)
 
     def _on_list_prices(self, request: Any) -> Any:
         return collateral_service_pb2.ListPricesResponse(prices=self.prices)
@@ -368,7 +475,7 @@ class FakeCustody:
         return self.report
 
     def _on_publish_prices(self, request: Any) -> Any:
-        prices = [self._price(Envelope.from_json(envelope)) for envelope in request.envelopes]
+        prices = [self.price(Envelope.from_json(envelope)) for envelope in request.envelopes]
         return price_service_pb2.PublishPricesResponse(prices=prices)
 
     def _on_reserve_lien(self, request: Any) -> Any:
@@ -388,8 +495,11 @@ class FakeCustody:
 
     def _on_create_destination(self, request: Any) -> Any:
         envelope = Envelope.from_json(request.envelope)
+        entry = AllowlistEntry.parse(envelope.payload)
         return destination_pb2.Destination(
             name=f"{request.parent}/destinations/{request.destination_id}",
+            asset=_ASSETS[entry.destination.asset],
+            address=chain_address(entry.destination),
             state=destination_pb2.Destination.STATE_PENDING_APPROVAL,
             envelope=request.envelope,
             statement_digest=envelope.digest,

@@ -4,22 +4,35 @@ The service is honest in `fake_service`; each test of a lie makes it say exactly
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bailee.custody.v1 import lien_pb2, withdrawal_pb2
+from bailee.custody.v1 import lien_pb2, lien_service_pb2, withdrawal_pb2
 
-from custody.client import BaileeError, Connection, MarginEngine, SigningRecord, TrustRoot, VerificationError
+from custody.client import (
+    BaileeError,
+    Connection,
+    MarginEngine,
+    Reader,
+    SigningRecord,
+    TrustRoot,
+    VerificationError,
+)
+from custody.client.releases import deducted
+from custody.client.signing_record import SignedEncumbrance
 from signers.statements.amounts import Asset, Sats
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import GENESIS, Seconds
-from signers.statements.intent import Release
-from signers.statements.report import Report
-from tests.factories import BTC, World
-from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody, failed, later
+from signers.statements.identifiers import GENESIS, Seconds, TxId
+from signers.statements.intent import Intent, OutpointAnchor, Release
+from signers.statements.receipt import Act
+from signers.statements.refusals import Tag
+from signers.statements.report import AssetPosition
+from tests.factories import BTC, DAY, World
+from tests.unit.custody.client.fake_service import HELD, WITHDRAWAL, FakeCustody, failed, later
+from tests.unit.custody.client.test_reader import snapshot
 
 TENTH = Sats(BTC // 10)
 
@@ -72,6 +85,44 @@ async def test_a_lien_is_reserved_posted_and_voided(
     assert [s.previous for s in chain] == [GENESIS, chain[0].digest, chain[1].digest]
     assert chain[0].expires_at == later(world, 60)
     assert chain[2].amount == TENTH
+
+
+async def watched(engine: MarginEngine, account: str) -> None:
+    [event async for event in engine.watch(account)]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        MarginEngine.report,
+        watched,
+        lambda engine, account: engine.reserve(account, "lien-1", TENTH),
+        lambda engine, account: engine.release(account, WITHDRAWAL, intent_digest=GENESIS),
+    ],
+)
+async def test_an_account_with_another_s_key_in_its_place_is_not_lent_against(
+    connection: Connection,
+    trust: TrustRoot,
+    custody: FakeCustody,
+    world: World,
+    account: str,
+    clock: Callable[[], float],
+    use: Callable[[MarginEngine, str], Awaitable[Any]],
+) -> None:
+    who = world.secured_party
+    engine = MarginEngine(connection, trust, entity=who.entity, key=world.stranger.key, clock=clock)
+    custody.events = [snapshot(custody)]
+    with pytest.raises(VerificationError, match="secured_party is not broker-one with its own key"):
+        await use(engine, account)
+    assert statements(custody) == []
+
+
+async def test_its_own_place_is_looked_at_once(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    for _ in range(3):
+        await engine.report(account)
+    assert len(custody.sent("GetAccount")) == 1
 
 
 async def test_racing_reservations_of_one_process_take_turns(
@@ -200,6 +251,76 @@ async def test_another_head_of_the_same_place_is_a_fork(
     custody.account.encumbrance_digest = "ab" * 32
     with pytest.raises(VerificationError, match="two statements 1"):
         await engine.reserve(account, "lien-2", TENTH)
+
+
+def continued(custody: FakeCustody, before: Encumbrance | None = None, **changes: Any) -> Encumbrance:
+    """Another process of this party goes on with the chain."""
+    statement = custody.world.encumbrance(before, **changes)
+    envelope = custody.world.sign(statement, custody.world.secured_party).to_json()
+    custody.encumber(lien_service_pb2.ReserveLienRequest(request_id=statement.digest, envelope=envelope))
+    return statement
+
+
+@pytest.mark.parametrize("method", ["GetAccount", "ListLiens"])
+async def test_a_head_that_moves_while_it_is_followed_is_read_again(
+    engine: MarginEngine, custody: FakeCustody, account: str, method: str
+) -> None:
+    """The lien that stands behind the head is posted meanwhile: its reserve is nowhere to be seen."""
+    reserve = continued(custody)
+    post = {"kind": EncumbranceKind.POST, "expires_at": None}
+    await engine.require_own_account(account)
+    custody.meanwhile[method] = [lambda: continued(custody, reserve, **post)]
+    lien = await engine.reserve(account, "lien-2", TENTH)
+    assert lien.encumbrance_sequence == 3
+
+
+async def test_a_head_that_another_process_has_passed_meanwhile_is_no_step_back(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    """Both share the record: it knows of a statement that the answer under way does not."""
+    key = engine.party.public_key
+
+    def overtake() -> None:
+        statement = continued(custody)
+        engine.record.adopt(
+            key,
+            account,
+            SignedEncumbrance(
+                sequence=1,
+                digest=statement.digest,
+                envelope=custody.liens[f"{custody.name}/liens/lien-1"].envelope,
+                request_id="",
+                account_sequence=0,
+            ),
+        )
+
+    await engine.require_own_account(account)
+    custody.meanwhile["GetAccount"] = [overtake]
+    lien = await engine.reserve(account, "lien-2", TENTH)
+    assert lien.encumbrance_sequence == 2
+
+
+async def test_a_head_that_never_stands_still_is_not_followed(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    await engine.require_own_account(account)
+    chain = [continued(custody)]
+
+    def again() -> None:
+        chain.append(continued(custody, chain[-1], lien=f"lien-{len(chain) + 1}"))
+
+    custody.meanwhile["ListLiens"] = [again] * 99
+    with pytest.raises(VerificationError, match="moved 16 times"):
+        await engine.reserve(account, "lien-9", TENTH)
+
+
+@pytest.mark.parametrize("head", [(0, "ab" * 32), (1, ""), (1, GENESIS), (1, "no digest")])
+async def test_a_head_that_is_none_is_not_followed(
+    engine: MarginEngine, custody: FakeCustody, account: str, head: tuple[int, str]
+) -> None:
+    custody.account.encumbrance_sequence, custody.account.encumbrance_digest = head
+    with pytest.raises(VerificationError, match="encumbrance head"):
+        await engine.reserve(account, "lien-1", TENTH)
 
 
 async def test_a_head_without_its_statement_is_not_followed(
@@ -332,19 +453,38 @@ async def test_an_expired_statement_is_not_signed_again(
     assert len(custody.sent("ReserveLien")) == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"encumbrance_head": "ab" * 32}, "another encumbrance 1"),
-        ({"encumbrance_head": GENESIS, "encumbrance_sequence": 0}, "dropped encumbrance 1"),
-    ],
-)
-async def test_a_report_on_another_chain_is_refused(
-    engine: MarginEngine, custody: FakeCustody, account: str, changes: dict[str, Any], why: str
+async def test_a_report_on_another_statement_of_that_place_is_refused(
+    engine: MarginEngine, custody: FakeCustody, account: str
 ) -> None:
     await engine.reserve(account, "lien-1", TENTH)
-    custody.report = custody.make_report(**changes)
-    with pytest.raises(VerificationError, match=why):
+    custody.report = custody.make_report(encumbrance_head="ab" * 32)
+    with pytest.raises(VerificationError, match="another encumbrance 1"):
+        await engine.report(account)
+
+
+async def test_a_report_that_drops_an_encumbrance_is_refused(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    await engine.reserve(account, "lien-1", TENTH)
+    custody.report = custody.make_report(
+        encumbrance_head=GENESIS, encumbrance_sequence=0, positions=under(custody)
+    )
+    with pytest.raises(VerificationError, match="dropped encumbrance 1"):
+        await engine.report(account)
+
+
+async def test_a_report_on_an_encumbrance_that_nobody_signed_is_refused(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    """An invented head ahead of the known one would take every lien out of sight."""
+    await engine.reserve(account, "lien-1", TENTH)
+    custody.report = custody.make_report(
+        encumbrance_head="ab" * 32, encumbrance_sequence=2, positions=under(custody)
+    )
+    with pytest.raises(VerificationError, match="encumbrance 2, which is not this party's"):
+        await engine.report(account)
+    custody.account.encumbrance_sequence, custody.account.encumbrance_digest = 2, "ab" * 32
+    with pytest.raises(VerificationError, match="shows no statement"):
         await engine.report(account)
 
 
@@ -355,6 +495,118 @@ async def test_a_report_from_before_the_encumbrance_is_no_lie(
     await engine.reserve(account, "lien-1", TENTH)
     custody.report = before
     assert (await engine.report(account)).encumbrance_sequence == 0
+
+
+# Liens as they were signed. The chain's head is the right one in all of these.
+
+
+def under(custody: FakeCustody, *, reserved: int = 0, posted: int = 0) -> tuple[AssetPosition, AssetPosition]:
+    """Positions with these satoshi under liens, whatever was signed."""
+    free = HELD[Asset.BTC] - reserved - posted
+    bitcoin = custody.position(
+        Asset.BTC, reserved=Sats(reserved), posted=Sats(posted), free=Sats(free), confirmed=Sats(2 * BTC)
+    )
+    return bitcoin, custody.position(Asset.ETH)
+
+
+async def test_a_report_with_the_liens_that_were_signed_is_accepted(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    await engine.reserve(account, "lien-1", TENTH)
+    await engine.post(account, "lien-1", Sats(BTC // 20))
+    await engine.reserve(account, "lien-2", TENTH)
+    await engine.reserve(account, "lien-3", TENTH)
+    await engine.void(account, "lien-3")
+    custody.report = custody.make_report(batch=6)
+    position = (await engine.report(account)).positions[0]
+    assert (position.reserved, position.posted) == (TENTH, Sats(BTC // 20))
+
+
+@pytest.mark.parametrize(
+    ("liens", "why"),
+    [
+        ({"reserved": 0, "posted": BTC // 10}, "0 sat reserved, where 10000000 was signed"),
+        ({"reserved": BTC // 10 - 1, "posted": BTC // 10}, "9999999 sat reserved"),
+        ({"reserved": BTC // 10 + 1, "posted": BTC // 10}, "10000001 sat reserved"),
+        ({"reserved": BTC // 10, "posted": 0}, "0 sat posted, where 10000000 was signed"),
+        ({"reserved": BTC // 10, "posted": BTC // 10 + 1}, "10000001 sat posted"),
+        ({"reserved": BTC // 5, "posted": 0}, "0 sat posted"),
+    ],
+)
+async def test_a_report_with_other_liens_is_refused(
+    engine: MarginEngine, custody: FakeCustody, account: str, liens: dict[str, int], why: str
+) -> None:
+    await engine.reserve(account, "lien-1", TENTH)
+    await engine.post(account, "lien-1", TENTH)
+    await engine.reserve(account, "lien-2", TENTH)
+    custody.report = custody.make_report(batch=6, positions=under(custody, **liens))
+    with pytest.raises(VerificationError, match=why):
+        await engine.report(account)
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(30, False), (31, True)])
+async def test_a_reservation_is_free_only_once_it_lapsed(
+    engine: MarginEngine, custody: FakeCustody, account: str, seconds: int, refused: bool
+) -> None:
+    await engine.reserve(account, "lien-1", TENTH, seconds=seconds)
+    for batch, reserved in enumerate((TENTH.units, 0), start=6):
+        custody.report = custody.make_report(batch=batch, positions=under(custody, reserved=reserved))
+        if refused and not reserved:
+            with pytest.raises(VerificationError, match="reserved, where"):
+                await engine.report(account)
+        else:
+            await engine.report(account)
+
+
+async def test_every_client_of_the_machine_knows_the_liens_that_were_signed_on_it(
+    engine: MarginEngine, reader: Reader, custody: FakeCustody, account: str
+) -> None:
+    await engine.reserve(account, "lien-1", TENTH)
+    custody.report = custody.make_report(batch=6, positions=under(custody))
+    with pytest.raises(VerificationError, match="0 sat reserved"):
+        await reader.report(account)
+
+
+async def test_liens_are_remembered_across_a_restart(
+    another: Callable[[SigningRecord | None], MarginEngine],
+    custody: FakeCustody,
+    trust: TrustRoot,
+    account: str,
+    tmp_path: Path,
+) -> None:
+    before = SigningRecord(tmp_path / "record.db", root=trust.policy_digest)
+    await another(before).reserve(account, "lien-1", TENTH)
+    before.close()
+    after = SigningRecord(tmp_path / "record.db", root=trust.policy_digest)
+    custody.report = custody.make_report(batch=6, positions=under(custody))
+    with pytest.raises(VerificationError, match="0 sat reserved"):
+        await another(after).report(account)
+    after.close()
+
+
+async def test_a_record_that_lacks_a_statement_does_not_judge_the_liens(
+    engine: MarginEngine,
+    another: Callable[[SigningRecord | None], MarginEngine],
+    custody: FakeCustody,
+    account: str,
+) -> None:
+    """Another machine of this party signed in between: its statements verify, its voids are not shown."""
+    await engine.reserve(account, "lien-1", TENTH)
+    await another(None).void(account, "lien-1")
+    await another(None).reserve(account, "lien-2", TENTH)
+    custody.report = custody.make_report(batch=6)
+    assert (await engine.report(account)).encumbrance_sequence == 3
+
+
+async def test_a_report_on_a_statement_that_is_on_its_way_is_no_lie(
+    engine: MarginEngine, custody: FakeCustody, account: str
+) -> None:
+    custody.lost["ReserveLien"] = 1
+    with pytest.raises(BaileeError):
+        await engine.reserve(account, "lien-1", TENTH)
+    custody.report = custody.make_report(batch=6)
+    assert (await engine.report(account)).encumbrance_sequence == 1
+    assert custody.sent("ListLiens") == []
 
 
 async def test_a_lien_is_voided_by_what_this_party_signed_and_not_by_what_is_shown(
@@ -396,7 +648,7 @@ async def test_what_was_released_is_not_lent_against(
     before = sum(position.lending_value.units for position in report.positions)
     # Half a bitcoin and the fee cap of 50,000 sat, at 100,000 and 40 %.
     gone = (BTC // 2 + 50_000) * 100_000 * 4000 // 10_000
-    assert released.lendable_value(report).units == before - gone
+    assert released.lendable_value(report, await released.verified_prices()).units == before - gone
 
 
 async def test_a_release_counts_even_where_its_answer_got_lost(
@@ -408,50 +660,216 @@ async def test_a_release_counts_even_where_its_answer_got_lost(
     assert [release.held for release in engine.record.outstanding(account)] == [Sats(BTC // 2 + 50_000)]
 
 
-async def settle(
-    engine: MarginEngine, custody: FakeCustody, state: int, *, sequence: int = 7, after: int = 0
-) -> int:
-    """How many releases are outstanding once the service says so, `after` seconds later."""
-    shown = withdrawal(custody)
-    shown.state = state  # type: ignore[assignment]
-    shown.account_sequence = sequence
-    now = engine.now()
-    engine._clock = lambda: float(now + after)
-    return len(await engine.settle_releases(custody.world.account.account))
+async def still_counted(engine: MarginEngine, custody: FakeCustody, *, days: int = 0) -> int:
+    """How many releases are outstanding, so many days later by the engine's clock."""
+    world = custody.world
+    engine._clock = lambda: float(world.now + days * DAY)
+    if days:
+        custody.report = custody.report_at(later(world, days * DAY), batch=7)
+    return len(await engine.settle_releases(world.account.account))
+
+
+async def test_coins_that_left_and_are_counted_nowhere_end_a_release(
+    released: MarginEngine, custody: FakeCustody, account: str, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    assert await still_counted(released, custody) == 0
+    report, prices = await released.report(account), await released.verified_prices()
+    assert released.lendable_value(report, prices) == str(
+        sum(p.lending_value.units for p in report.positions)
+    )
 
 
 STATES = withdrawal_pb2.Withdrawal
-EXPIRED_EVERYWHERE = 600 + 2 * 3600 + 1
-
-
-async def test_a_settled_release_has_ended(released: MarginEngine, custody: FakeCustody) -> None:
-    assert await settle(released, custody, STATES.STATE_SETTLED) == 0
-
-
-async def test_a_settlement_that_the_report_does_not_cover_has_not(
-    released: MarginEngine, custody: FakeCustody
-) -> None:
-    assert await settle(released, custody, STATES.STATE_SETTLED, sequence=8) == 1
-
-
-async def test_a_settlement_of_another_intent_has_not(released: MarginEngine, custody: FakeCustody) -> None:
-    withdrawal(custody).intent_digest = "ab" * 32
-    assert await settle(released, custody, STATES.STATE_SETTLED) == 1
-
-
-@pytest.mark.parametrize("state", [STATES.STATE_CANCELLED, STATES.STATE_EXPIRED])
-async def test_a_cancelled_one_has_ended_only_when_no_signer_takes_the_release_any_more(
-    released: MarginEngine, custody: FakeCustody, state: int
-) -> None:
-    assert await settle(released, custody, state, after=EXPIRED_EVERYWHERE - 1) == 1
-    assert await settle(released, custody, state, after=1) == 0
 
 
 @pytest.mark.parametrize(
-    "state", [STATES.STATE_AWAITING_SIGNATURES, STATES.STATE_TIMELOCKED, STATES.STATE_CONFIRMING]
+    "state",
+    [STATES.STATE_SETTLED, STATES.STATE_CANCELLED, STATES.STATE_EXPIRED, STATES.STATE_AWAITING_SIGNATURES],
 )
-async def test_an_open_one_never_ends(released: MarginEngine, custody: FakeCustody, state: int) -> None:
-    assert await settle(released, custody, state, after=EXPIRED_EVERYWHERE) == 1
+async def test_custody_s_word_on_a_withdrawal_ends_no_release(
+    released: MarginEngine, custody: FakeCustody, world: World, state: STATES.State
+) -> None:
+    """Every signer has announced it: it can be signed for as long as its anchor is unspent."""
+    withdrawal(custody).state = state
+    assert await still_counted(released, custody, days=9) == 1
+
+
+async def test_a_settlement_whose_coins_the_report_still_counts_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    custody.report = custody.make_report(batch=7)
+    assert await still_counted(released, custody) == 1
+
+
+async def test_a_settlement_whose_coins_no_posting_moves_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    custody.postings = [posting for posting in custody.postings if not posting.resource]
+    assert await still_counted(released, custody) == 1
+
+
+async def test_a_settlement_that_paid_less_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    """An Ethereum transaction that failed, says custody: the coins are there, and only a node knows why."""
+    custody.settle(WITHDRAWAL)
+    payout = next(posting for posting in custody.postings if posting.credit == "external")
+    payout.amount.units = str(int(payout.amount.units) - 1)
+    assert await still_counted(released, custody) == 1
+
+
+async def test_a_settlement_taken_back_by_a_reorganisation_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    paid = world.intent(Asset.BTC).amount
+    resource = withdrawal(custody).name
+    custody.postings.append(custody.posting(custody.sequence, "external", "withdrawing", paid, resource))
+    assert await still_counted(released, custody) == 1
+
+
+async def test_a_settlement_that_the_report_does_not_cover_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    """A deposit came in meanwhile: the ledger has more than the report, which still counts the coins."""
+    custody.postings.append(custody.posting(8, "external", "available", Sats(BTC)))
+    custody.settle(WITHDRAWAL)
+    custody.report = custody.make_report(batch=7, account_sequence=7)
+    assert await still_counted(released, custody) == 1
+
+
+async def test_a_settlement_of_another_intent_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    withdrawal(custody).intent_digest = "ab" * 32
+    assert await still_counted(released, custody) == 1
+
+
+async def test_a_posting_of_no_amount_is_no_ledger(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    custody.settle(WITHDRAWAL)
+    custody.postings[0].amount.units = "-1"
+    with pytest.raises(VerificationError, match="is no amount"):
+        await still_counted(released, custody)
+
+
+# The signers' own word that an intent ran out.
+
+
+def refuse(custody: FakeCustody, *signers: int, tag: Tag = Tag.INTENT_EXPIRED, after: int = 0) -> None:
+    """These signers refused the intent, so many seconds after it expired; custody shows nothing else."""
+    intent = custody.world.intent(Asset.BTC)
+    shown = withdrawal(custody)
+    shown.state = STATES.STATE_EXPIRED
+    del shown.receipts[:], shown.refusals[:]
+    for signer in signers:
+        at = Seconds(intent.expires_at + after)
+        refusal = custody.receipt(
+            custody.world.signers[signer], intent, Act.REFUSED, tags=(tag,), at=at, journal_sequence=9
+        )
+        shown.refusals.append(refusal)
+
+
+async def test_an_intent_that_two_signers_refused_as_expired_is_signed_by_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    assert await still_counted(released, custody, days=2) == 0
+
+
+async def test_one_signer_s_refusal_is_not_enough(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    """It may be the one that was taken over, and the other two have announced."""
+    refuse(custody, 1, 1)
+    assert await still_counted(released, custody, days=2) == 1
+
+
+async def test_a_signer_that_also_announced_refused_nothing(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    announced = custody.receipt(world.signers[2], world.intent(Asset.BTC), Act.ANNOUNCED)
+    withdrawal(custody).receipts.append(announced)
+    assert await still_counted(released, custody, days=2) == 1
+
+
+@pytest.mark.parametrize("change", [{"tag": Tag.ALLOWLIST_COOLING}, {"after": -1}])
+async def test_a_refusal_that_may_pass_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World, change: dict[str, Any]
+) -> None:
+    refuse(custody, 0, 2, **change)
+    assert await still_counted(released, custody, days=2) == 1
+
+
+async def test_a_refusal_before_the_intent_ran_out_by_this_clock_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    assert await still_counted(released, custody, days=1) == 1
+
+
+async def test_a_refusal_that_no_signer_signed_is_evidence_of_a_lie(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 2)
+    refusals = withdrawal(custody).refusals
+    forged = Envelope.from_json(refusals[0].envelope)
+    unsigned = Envelope(forged.payload_type, forged.payload)
+    refusals[0].envelope = world.cosign(unsigned, world.signers[1]).to_json()
+    with pytest.raises(VerificationError, match="has not signed"):
+        await still_counted(released, custody, days=2)
+
+
+# An anchor is spent once.
+
+
+async def release_another(engine: MarginEngine, custody: FakeCustody, world: World, **changes: Any) -> Intent:
+    """A second withdrawal, after the first was cancelled."""
+    withdrawal(custody).state = STATES.STATE_CANCELLED
+    intent = world.intent(
+        Asset.BTC, **{"intent": "11111111-1111-4111-8111-111111111111", "amount": Sats(BTC), **changes}
+    )
+    custody.withdrawals[f"{custody.name}/withdrawals/w-two"] = custody.withdrawal(intent, name="w-two")
+    await engine.release(world.account.account, "w-two", intent_digest=intent.digest)
+    return intent
+
+
+async def test_of_two_releases_on_one_anchor_the_larger_counts(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world)
+    outstanding = released.record.outstanding(world.account.account)
+    assert deducted(outstanding) == {Asset.BTC: BTC + 50_000}
+
+
+async def test_two_releases_on_two_anchors_both_count(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world, anchor=OutpointAnchor(txid=TxId("ab" * 32), index=1))
+    outstanding = released.record.outstanding(world.account.account)
+    assert deducted(outstanding) == {Asset.BTC: BTC + BTC // 2 + 100_000}
+
+
+async def test_a_release_ends_with_its_anchor_whichever_spent_it(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world)
+    custody.settle("w-two")
+    assert await still_counted(released, custody) == 0
+
+
+async def test_another_anchor_s_settlement_ends_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    await release_another(released, custody, world, anchor=OutpointAnchor(txid=TxId("ab" * 32), index=1))
+    custody.settle("w-two")
+    assert await still_counted(released, custody) == 1
 
 
 async def test_nothing_is_read_where_nothing_is_outstanding(
@@ -462,6 +880,7 @@ async def test_nothing_is_read_where_nothing_is_outstanding(
 
 
 async def test_reports_and_time_are_the_reader_s(engine: MarginEngine, account: str, world: World) -> None:
-    report: Report = await engine.report(account)
+    report, prices = await engine.report(account), await engine.verified_prices()
+    assert engine.lendable_value(report, prices).units > 0
     engine._clock = lambda: float(Seconds(world.now + 3600))
-    assert engine.lendable_value(report).units == 0
+    assert engine.lendable_value(report, prices).units == 0

@@ -14,6 +14,7 @@ from custody.client import (
     MarginEngine,
     Pledgor,
     Publisher,
+    Reader,
     SigningRecord,
     TrustRoot,
     VerificationError,
@@ -45,8 +46,7 @@ def clients(
 
 
 def show_intent(custody: FakeCustody, **changes: Any) -> None:
-    withdrawal = custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"]
-    withdrawal.intent = custody.world.intent(Asset.BTC, **changes).payload()
+    custody.show_intent(custody.world.intent(Asset.BTC, **changes))
 
 
 def signed(request: Any) -> Envelope:
@@ -145,6 +145,23 @@ async def test_a_party_is_not_shown_an_account_in_which_it_has_another_place(
     stranger = Pledgor(connection, trust, entity=world.pledgor.entity, key=world.stranger.key)
     with pytest.raises(VerificationError, match="with its own key"):
         await stranger.verified_account(account)
+
+
+async def test_every_client_of_the_machine_is_shown_the_account_that_was_signed_on_it(
+    pledgor: Pledgor,
+    reader: Reader,
+    custody: FakeCustody,
+    agreement: Agreement,
+    account: str,
+    world: World,
+) -> None:
+    await pledgor.sign_account(account, agreement=agreement)
+    assert await reader.verified_account(account) == world.account
+    forged = replace(world.account, created_at=later(world, -1))
+    envelope = world.sign(forged, world.pledgor, world.secured_party, world.custodian)
+    custody.account.envelope = world.cosign(envelope, *world.signers).to_json()
+    with pytest.raises(VerificationError, match="was signed"):
+        await reader.verified_account(account)
 
 
 async def test_an_account_is_asked_for_by_its_agreement(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from bailee.custody.v1 import cause_pb2, collateral_service_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from custody.client import Connection, EventKind, Reader, SigningRecord, TrustRoot, VerificationError
-from custody.client.signing_record import BatchMark
+from custody.client.signing_record import LINKS_KEPT, BatchMark
 from signers.statements.allowlist import BitcoinDestination
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import Digest, EntityId
@@ -86,9 +87,80 @@ async def test_a_restart_remembers_what_it_saw(
 
 async def test_a_newer_mark_is_never_replaced_by_an_older_one(record: SigningRecord, account: str) -> None:
     newer = BatchMark(sequence=9, digest=Digest("aa" * 32), account_sequence=9)
-    record.see_batch(account, newer)
-    record.see_batch(account, replace(newer, sequence=8))
+    older = replace(newer, sequence=8, digest=Digest("88" * 32))
+    record.see_batch(account, newer, previous=older.digest)
+    record.see_batch(account, older, previous=Digest("77" * 32))
     assert record.batch(account) == newer
+
+
+# Batches follow one another, in whatever order and from whichever account they are seen.
+
+
+@pytest.mark.parametrize(
+    ("sequence", "digest", "previous"),
+    [
+        (5, "5a", "44"),
+        (5, "55", "4a"),
+        (6, "66", "5a"),
+        (4, "4a", "33"),
+    ],
+)
+async def test_a_batch_that_contradicts_another_is_refused(
+    record: SigningRecord, account: str, sequence: int, digest: str, previous: str
+) -> None:
+    record.see_batch(
+        account,
+        BatchMark(sequence=5, digest=Digest("55" * 32), account_sequence=7),
+        previous=Digest("44" * 32),
+    )
+    lie = BatchMark(sequence=sequence, digest=Digest(digest * 32), account_sequence=7)
+    with pytest.raises(VerificationError, match="two different batches"):
+        record.see_batch("acct-client-two", lie, previous=Digest(previous * 32))
+    assert record.batch("acct-client-two") is None
+
+
+async def test_batches_that_follow_one_another_are_seen(record: SigningRecord, account: str) -> None:
+    for sequence in (5, 6, 4, 9, 3):
+        mark = BatchMark(sequence=sequence, digest=Digest(f"{sequence}" * 64), account_sequence=7)
+        record.see_batch(account, mark, previous=Digest(f"{sequence - 1}" * 64))
+
+
+async def test_only_the_newest_batches_are_kept(record: SigningRecord, account: str) -> None:
+    for sequence in (5, 5 + LINKS_KEPT + 1):
+        mark = BatchMark(sequence=sequence, digest=Digest("55" * 32), account_sequence=7)
+        record.see_batch(account, mark, previous=Digest("44" * 32))
+    forgotten = BatchMark(sequence=5, digest=Digest("5a" * 32), account_sequence=7)
+    record.see_batch("acct-client-two", forgotten, previous=Digest("4a" * 32))
+
+
+async def test_a_report_whose_batch_does_not_continue_the_last_one_is_refused(
+    reader: Reader, custody: FakeCustody, account: str
+) -> None:
+    await reader.report(account)
+    custody.report = custody.make_report(batch=6, batch_changes={"previous": Digest("cd" * 32)})
+    with pytest.raises(VerificationError, match="two different batches 5"):
+        await reader.report(account)
+
+
+# Age.
+
+
+async def test_a_report_is_taken_as_long_as_custody_can_be_late(
+    reader: Reader, custody: FakeCustody, account: str, world: World
+) -> None:
+    custody.report = custody.report_at(later(world, -900))
+    await reader.report(account)
+    custody.report = custody.report_at(later(world, -901), batch=6)
+    with pytest.raises(VerificationError, match="901 s old"):
+        await reader.report(account)
+
+
+async def test_an_old_report_in_a_new_batch_is_still_old(
+    reader: Reader, custody: FakeCustody, account: str, world: World
+) -> None:
+    custody.report = custody.report_at(later(world, -901), batch_changes={"at": world.now})
+    with pytest.raises(VerificationError, match="901 s old"):
+        await reader.report(account)
 
 
 # The stream.
@@ -145,6 +217,16 @@ async def test_a_stream_that_goes_back_is_refused(reader: Reader, custody: FakeC
         [event async for event in reader.watch(account)]
 
 
+async def test_the_account_s_sequence_never_falls_in_a_stream(
+    reader: Reader, custody: FakeCustody, account: str
+) -> None:
+    behind = change(custody, batch=6)
+    behind.account_sequence = 7
+    custody.events = [snapshot(custody), change(custody, batch=6), HEARTBEAT, behind]
+    with pytest.raises(VerificationError, match="event 7 of acct-client-one"):
+        [event async for event in reader.watch(account)]
+
+
 async def test_a_stream_may_be_behind_a_read_made_meanwhile(
     reader: Reader, custody: FakeCustody, account: str
 ) -> None:
@@ -176,6 +258,12 @@ async def test_a_stream_may_be_behind_a_read_made_meanwhile(
             ),
             "younger than the batch",
         ),
+        (lambda c: Response(heartbeat=Response.Heartbeat(server_time=Timestamp(seconds=2**62))), "no time"),
+        (lambda c: Response(heartbeat=Response.Heartbeat(server_time=Timestamp(seconds=-1))), "no time"),
+        (
+            lambda c: Response(change=Response.Change(account=c.name, commit_time=Timestamp(seconds=2**62))),
+            "no time",
+        ),
     ],
 )
 async def test_a_false_event_ends_the_stream(
@@ -203,8 +291,7 @@ async def test_an_intent_to_another_place_than_its_entry_is_refused(
     reader: Reader, custody: FakeCustody, account: str, world: World
 ) -> None:
     elsewhere = BitcoinDestination(script_pubkey=world.account.enforcement.bitcoin)
-    withdrawal = custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"]
-    withdrawal.intent = world.intent(Asset.BTC, destination=elsewhere).payload()
+    custody.show_intent(world.intent(Asset.BTC, destination=elsewhere))
     with pytest.raises(VerificationError, match="another destination"):
         await reader.intent(account, WITHDRAWAL)
 
@@ -215,11 +302,8 @@ async def test_an_intent_whose_entry_the_pledgor_did_not_sign_is_refused(
     """A destination of custody's own, under the name of a real one."""
     elsewhere = BitcoinDestination(script_pubkey=world.account.enforcement.bitcoin)
     entry = world.allowlist_entry(Asset.BTC, destination=elsewhere)
-    listed = custody.destinations[f"{custody.name}/destinations/{entry.destination_id}"]
-    listed.envelope = world.sign(entry, world.stranger).to_json()
-    custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"].intent = world.intent(
-        Asset.BTC, destination=elsewhere
-    ).payload()
+    custody.show_entry(entry, by=world.stranger)
+    custody.show_intent(world.intent(Asset.BTC, destination=elsewhere))
     with pytest.raises(VerificationError, match="pledgor has not signed"):
         await reader.intent(account, WITHDRAWAL)
 
@@ -227,8 +311,7 @@ async def test_an_intent_whose_entry_the_pledgor_did_not_sign_is_refused(
 async def test_an_intent_of_a_stranger_is_refused(
     reader: Reader, custody: FakeCustody, account: str, world: World
 ) -> None:
-    withdrawal = custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"]
-    withdrawal.intent = world.intent(Asset.BTC, maker=EntityId("stranger-one")).payload()
+    custody.show_intent(world.intent(Asset.BTC, maker=EntityId("stranger-one")))
     with pytest.raises(VerificationError, match="no party"):
         await reader.intent(account, WITHDRAWAL)
 
@@ -254,7 +337,8 @@ async def test_one_false_receipt_refuses_them_all(
 
 
 async def test_the_evidence_of_a_report_is_signed_prices(reader: Reader, account: str) -> None:
-    evidence = await reader.evidence(await reader.report(account))
+    report = await reader.report(account)
+    evidence = reader.evidence(report, await reader.verified_prices())
     assert {asset: len(prices) for asset, prices in evidence.items()} == {Asset.BTC: 3, Asset.ETH: 3}
 
 

@@ -5,18 +5,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from bailee.custody.v1 import amount_pb2, destination_pb2, lien_pb2
 
 from custody.client import Agreement, TrustRoot, VerificationError
 from signers.statements import multisig
 from signers.statements.account import Account, Enforcement
+from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset, Sats
 from signers.statements.envelope import Envelope, Signature
 from signers.statements.identifiers import Digest, EthereumAddress, SignerId
 from signers.statements.intent import NonceAnchor
 from signers.statements.network import Network
 from signers.statements.receipt import Act
-from tests.factories import DAY, World, build_world, ethereum_address
-from tests.unit.custody.client.fake_service import FakeCustody, later
+from tests.factories import DAY, Person, World, build_world, ethereum_address
+from tests.unit.custody.client.fake_service import FakeCustody, chain_address, later
 
 OTHER = build_world(seed="other")
 
@@ -247,10 +249,20 @@ def test_another_receipt_is_refused(
         trust.verify_receipt(envelope(world, intent).to_json(), intent)
 
 
+def destination(world: World, entry: AllowlistEntry, *, by: Person) -> destination_pb2.Destination:
+    """As an honest service shows it."""
+    return destination_pb2.Destination(
+        asset=amount_pb2.ASSET_BTC,
+        address=chain_address(entry.destination),
+        envelope=world.sign(entry, by).to_json(),
+        statement_digest=entry.digest,
+    )
+
+
 def test_an_allowlist_entry_is_the_pledgor_s(trust: TrustRoot, world: World) -> None:
     entry = world.allowlist_entry(Asset.BTC)
-    envelope = world.sign(entry, world.pledgor).to_json()
-    read, _ = trust.verify_entry(envelope, world.account, destination_id=entry.destination_id)
+    resource = destination(world, entry, by=world.pledgor)
+    read, _ = trust.verify_destination(resource, world.account, destination_id=entry.destination_id)
     assert read == entry
 
 
@@ -268,6 +280,126 @@ def test_another_entry_is_refused(
     trust: TrustRoot, world: World, changes: dict[str, Any], signer: str, why: str
 ) -> None:
     entry = world.allowlist_entry(Asset.BTC, **changes)
-    envelope = world.sign(entry, getattr(world, signer)).to_json()
+    resource = destination(world, entry, by=getattr(world, signer))
     with pytest.raises(VerificationError, match=why):
-        trust.verify_entry(envelope, world.account, destination_id="client-wallet-btc")
+        trust.verify_destination(resource, world.account, destination_id="client-wallet-btc")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("statement_digest", "ab" * 32, "another digest"),
+        ("asset", amount_pb2.ASSET_ETH, "another asset"),
+        (
+            "address",
+            amount_pb2.ChainAddress(bitcoin_script_pubkey=b"\x00\x14" + b"\xee" * 20),
+            "another address",
+        ),
+    ],
+)
+def test_a_destination_that_says_something_else_than_its_entry_is_refused(
+    trust: TrustRoot, world: World, field: str, value: Any, why: str
+) -> None:
+    entry = world.allowlist_entry(Asset.BTC)
+    resource = destination(world, entry, by=world.pledgor)
+    resource.MergeFrom(destination_pb2.Destination(**{field: value}))
+    with pytest.raises(VerificationError, match=f"{why} is shown beside entry"):
+        trust.verify_destination(resource, world.account, destination_id=entry.destination_id)
+
+
+# Liens.
+
+
+def lien(world: World, *, by: Person, **changes: Any) -> lien_pb2.Lien:
+    """As an honest service shows it."""
+    encumbrance = world.encumbrance(**changes)
+    return lien_pb2.Lien(
+        name=f"accounts/{encumbrance.account}/liens/{encumbrance.lien}",
+        amount=amount_pb2.Amount(asset=amount_pb2.ASSET_BTC, units=str(encumbrance.amount.units)),
+        state=lien_pb2.Lien.STATE_RESERVED,
+        envelope=world.sign(encumbrance, by).to_json(),
+        statement_digest=encumbrance.digest,
+        encumbrance_sequence=encumbrance.sequence,
+    )
+
+
+@pytest.mark.parametrize("state", [lien_pb2.Lien.STATE_RESERVED, lien_pb2.Lien.STATE_EXPIRED])
+def test_a_lien_is_the_secured_party_s(trust: TrustRoot, world: World, state: lien_pb2.Lien.State) -> None:
+    resource = lien(world, by=world.secured_party)
+    resource.state = state
+    assert trust.verify_lien(resource, world.account) == world.encumbrance()
+
+
+@pytest.mark.parametrize(
+    ("changes", "signer", "why"),
+    [
+        ({}, "pledgor", "secured party has not signed"),
+        ({"account": "acct-client-two"}, "secured_party", "of acct-client-two"),
+        ({"network": Network.MAINNET}, "secured_party", "statement-network"),
+    ],
+)
+def test_another_s_lien_is_refused(
+    trust: TrustRoot, world: World, changes: dict[str, Any], signer: str, why: str
+) -> None:
+    with pytest.raises(VerificationError, match=why):
+        trust.verify_lien(lien(world, by=getattr(world, signer), **changes), world.account)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("name", "accounts/acct-client-one/liens/lien-2", "name"),
+        ("statement_digest", "ab" * 32, "digest"),
+        ("encumbrance_sequence", 2, "sequence"),
+        ("amount", amount_pb2.Amount(units="1"), "amount"),
+        ("state", lien_pb2.Lien.STATE_VOIDED, "state"),
+    ],
+)
+def test_a_lien_that_says_something_else_than_its_encumbrance_is_refused(
+    trust: TrustRoot, world: World, field: str, value: Any, why: str
+) -> None:
+    resource = lien(world, by=world.secured_party)
+    resource.MergeFrom(lien_pb2.Lien(**{field: value}))
+    with pytest.raises(VerificationError, match=f"^another {why} is shown beside encumbrance"):
+        trust.verify_lien(resource, world.account)
+
+
+# Withdrawals.
+
+
+@pytest.mark.parametrize("asset", list(Asset))
+def test_a_withdrawal_says_what_its_intent_says(
+    trust: TrustRoot, custody: FakeCustody, world: World, asset: Asset
+) -> None:
+    intent = world.intent(asset)
+    assert trust.verify_withdrawal(custody.withdrawal(intent), account=intent.account) == intent
+
+
+def test_a_withdrawal_without_an_intent_is_custody_s_word(
+    trust: TrustRoot, custody: FakeCustody, world: World
+) -> None:
+    resource = custody.withdrawal(world.intent(Asset.BTC))
+    resource.intent = b""
+    assert trust.verify_withdrawal(resource, account=world.account.account) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("intent_digest", "ab" * 32, "intent digest"),
+        ("amount", amount_pb2.Amount(units="1"), "amount"),
+        ("amount", amount_pb2.Amount(asset=amount_pb2.ASSET_ETH), "amount"),
+        ("fee_cap", amount_pb2.Amount(units="1"), "fee cap"),
+        ("destination", "accounts/acct-client-one/destinations/client-wallet-eth", "destination"),
+        ("destination_address", amount_pb2.ChainAddress(ethereum_address=b"\xee" * 20), "address"),
+        ("maker_entity", "custodian-one", "maker"),
+        ("anchor", f"{'ab' * 32}:0", "anchor"),
+    ],
+)
+def test_a_withdrawal_that_says_something_else_than_its_intent_is_refused(
+    trust: TrustRoot, custody: FakeCustody, world: World, field: str, value: Any, why: str
+) -> None:
+    resource = custody.withdrawal(world.intent(Asset.BTC))
+    resource.MergeFrom(type(resource)(**{field: value}))
+    with pytest.raises(VerificationError, match=f"^another {why} is shown beside intent"):
+        trust.verify_withdrawal(resource, account=world.account.account)

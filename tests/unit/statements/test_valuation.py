@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.domain.collateral import PublishedPrice, lending_value, market_value, quote
 from signers.statements.amounts import UNITS_PER_COIN, Asset, Sats, Wei, amount_of
-from signers.statements.envelope import Envelope
-from signers.statements.identifiers import GENESIS, Currency, Digest, EntityId, Seconds, Value
+from signers.statements.identifiers import GENESIS, Currency, EntityId, Seconds, Value
+from signers.statements.network import Network
 from signers.statements.policy import PriceTerms
+from signers.statements.price import Price
 from signers.statements.report import ValueStatus
+from signers.statements.valuation import lending_value, market_value, price_set, quote
 
 TERMS = PriceTerms(
     currency=Currency("USD"), publishers_min=3, age_max_seconds=Seconds(60), spread_max_bps=200
@@ -20,18 +21,15 @@ TERMS = PriceTerms(
 NOW = Seconds(1_000_000)
 
 
-def price(name: str, units: int, *, age: int = 1) -> PublishedPrice:
-    return PublishedPrice(
+def price(name: str, units: int, *, age: int = 1) -> Price:
+    return Price(
+        network=Network.REGTEST,
         publisher=EntityId(f"prices-{name}"),
         asset=Asset.BTC,
         currency=TERMS.currency,
         price=Value(str(units)),
         sequence=1,
         at=Seconds(NOW - age),
-        digest=Digest(f"{len(name):064x}"),
-        envelope=Envelope("t", b"p"),
-        created_at=NOW,
-        updated_at=NOW,
     )
 
 
@@ -61,9 +59,24 @@ def test_a_stale_value_stays_visible_with_its_age() -> None:
     assert (found.status, found.price, found.at) == (ValueStatus.STALE, "100500", NOW - 100)
 
 
+@pytest.mark.parametrize(("age", "status"), [(-5, ValueStatus.OK), (-6, ValueStatus.STALE)])
+def test_a_price_from_later_is_not_fresh(age: int, status: ValueStatus) -> None:
+    early = [replace(GOOD[0], at=Seconds(NOW - age)), *GOOD[1:]]
+    assert quote(early, TERMS, now=NOW).status is status
+
+
 def test_one_publisher_twice_is_one() -> None:
     twice = [GOOD[0], GOOD[1], replace(GOOD[1], price=Value("100600"))]
     assert quote(twice, TERMS, now=NOW).status is ValueStatus.STALE
+
+
+def test_an_older_price_of_a_publisher_does_not_weigh_beside_its_newer_one() -> None:
+    older = [replace(GOOD[2], sequence=0, price=Value(units)) for units in ("101100", "101200")]
+    assert quote([*older, *GOOD], TERMS, now=NOW) == quote(GOOD, TERMS, now=NOW)
+
+
+def test_what_is_cited_does_not_depend_on_the_order() -> None:
+    assert price_set(GOOD) == price_set(GOOD[::-1]) == quote(GOOD[::-1], TERMS, now=NOW).price_set
 
 
 @pytest.mark.parametrize(("highest", "status"), [(102_000, ValueStatus.OK), (102_001, ValueStatus.DISPUTED)])
