@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from grpc import StatusCode
+
 from custody.client import (
     Approver,
     BaileeError,
@@ -75,19 +77,26 @@ async def until(
     what: str,
     seconds: float = PATIENCE_SECONDS,
 ) -> T:
-    """Read until what was read holds.
+    """Read until what was read holds. Whoever does not answer for a while is asked again.
 
     Raises:
         TimeoutError: it never did; says what was waited for and what was read last.
     """
-    value = await read()
+    seen: object = "nothing"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while not holds(value):
+            while True:
+                try:
+                    value = seen = await read()
+                except BaileeError as error:
+                    if error.code is not StatusCode.UNAVAILABLE:
+                        raise
+                    seen = error
+                else:
+                    if holds(value):
+                        return value
                 await asyncio.sleep(_POLL_SECONDS)
-                value = await read()
-            return value
-    raise TimeoutError(f"waited {seconds:.0f} s for {what}; last seen: {value}")
+    raise TimeoutError(f"waited {seconds:.0f} s for {what}; last seen: {seen}")
 
 
 async def refused(call: Awaitable[object]) -> BaileeError:
