@@ -9,7 +9,7 @@ in any list to be killed around.
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,6 @@ class Mortal:
 def mortal(adapters: Adapters, moments: Moments) -> Adapters:
     """The same adapters, each of which can be died around."""
     course = Course(moments)
-    ports: dict[str, Any] = {
-        name: Mortal(getattr(adapters, name), name, course)
-        for name in ("store", "bitcoin", "ethereum", "signers", "attestor")
-    }
+    names = [field.name for field in fields(adapters) if field.name != "lives"]
+    ports: dict[str, Any] = {name: Mortal(getattr(adapters, name), name, course) for name in names}
     return replace(adapters, **ports)

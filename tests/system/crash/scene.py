@@ -14,7 +14,7 @@ from grpc import StatusCode
 from custody.client import BaileeError
 from deploy.localnet import Localnet
 from deploy.localnet.demo.payout import APPROVERS, Payout, Settled, agree, approve, look, request
-from deploy.localnet.demo.stage import Stage
+from deploy.localnet.demo.stage import PATIENCE_SECONDS, Stage
 from deploy.localnet.service_process import ServiceProcess
 from signers.statements.amounts import Asset, Sats, Wei
 
@@ -46,14 +46,19 @@ class Scene:
 
 
 async def insist(call: Callable[[], Awaitable[T]]) -> T:
-    """Ask a service that is being restarted until it answers."""
-    while True:
-        try:
-            return await call()
-        except BaileeError as error:
-            if error.code not in _UNANSWERED:
-                raise
-        await asyncio.sleep(_RETRY_SECONDS)
+    """Ask a service that is being restarted, or has just been without prices, until it answers.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            try:
+                return await call()
+            except BaileeError as error:
+                if error.code not in _UNANSWERED and error.reason != "PRICES_STALE":
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def ask_for(stage: Stage, payout: Payout) -> None:
@@ -71,16 +76,16 @@ async def consent(stage: Stage, payout: Payout) -> None:
 
 async def _approve(stage: Stage, payout: Payout, entity: str) -> None:
     """As a person would who heard nothing: look whether it was noted, and else approve again."""
-    while True:
+
+    async def once() -> None:
         try:
             await approve(stage, payout, entity)
-        except BaileeError as error:
-            noted = await insist(lambda: look(stage, payout))
+        except BaileeError:
+            noted = await look(stage, payout)
             if entity not in {signature.entity for signature in noted.signatures}:
-                if error.code not in _UNANSWERED:
-                    raise
-                continue
-        return
+                raise
+
+    await insist(once)
 
 
 @contextmanager
