@@ -204,6 +204,8 @@ class Configuration(BaseSettings):
     signers: tuple[Signer, ...]
     vault: Vault
     insecure: Insecure = Insecure()
+    watch_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """How long a worker that found nothing to do waits before it looks again."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -61,7 +61,6 @@ from custody.workers.withdrawal_driver import WithdrawalDriver
 from signers.statements.identifiers import Seconds
 from signers.statements.policy import Policy
 
-WORKER_INTERVAL_SECONDS: Final = 1.0
 RECURSION_LIMIT: Final = 1_000
 """Python's own. py_ecc, which eth-account loads, sets 100,000: nested JSON would then end the process."""
 
@@ -71,6 +70,8 @@ _log = structlog.get_logger("custody.main")
 
 
 Life = Callable[[], Coroutine[Any, Any, None]]
+Composition = Callable[[Configuration, asyncio.Event], Awaitable[None]]
+"""Be custody under a configuration until an event is set: `start`, or what a test composes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ async def start(told: Configuration, stop: asyncio.Event) -> None:
         stack.push_async_callback(store.close)
         policy = await pin(store, told)
         adapters = await connect(told, store, policy, stack)
-        await serve(told, adapters, stop)
+        await serve(told, adapters, workers(adapters, ChainHealth()), stop)
 
 
 async def pin(store: Store, told: Configuration) -> Policy:
@@ -169,25 +170,30 @@ def nodes(terms: Nodes, stack: AsyncExitStack) -> Sequence[JsonRpc]:
     return found
 
 
-def workers(adapters: Adapters) -> Sequence[Worker]:
+def workers(adapters: Adapters, health: ChainHealth) -> Sequence[Worker]:
     """What custody does by itself."""
-    a, health = adapters, ChainHealth()
+    a = adapters
     return (
         BitcoinWatcher(store=a.store, chain=a.bitcoin, health=health, clock=clock),
         EthereumWatcher(store=a.store, chain=a.ethereum, health=health, clock=clock),
         OnboardingDriver(store=a.store, signers=a.signers, verifier=Accounts(), clock=clock),
-        WithdrawalDriver(
-            store=a.store,
-            bitcoin=a.bitcoin,
-            ethereum=a.ethereum,
-            signers=a.signers,
-            verifier=Payouts(),
-            health=health,
-            clock=clock,
-        ),
+        withdrawal_driver(adapters, health),
         ReportPublisher(store=a.store, attestor=a.attestor, health=health, clock=clock),
         Reconciler(store=a.store, bitcoin=a.bitcoin, ethereum=a.ethereum, clock=clock),
         Expiry(store=a.store, clock=clock),
+    )
+
+
+def withdrawal_driver(adapters: Adapters, health: ChainHealth) -> WithdrawalDriver:
+    """The one worker that makes coins move."""
+    return WithdrawalDriver(
+        store=adapters.store,
+        bitcoin=adapters.bitcoin,
+        ethereum=adapters.ethereum,
+        signers=adapters.signers,
+        verifier=Payouts(),
+        health=health,
+        clock=clock,
     )
 
 
@@ -215,7 +221,9 @@ def serving(told: Configuration, store: Store, feed: Feed) -> Server:
     return Server(backend, terms)
 
 
-async def serve(told: Configuration, adapters: Adapters, stop: asyncio.Event) -> None:
+async def serve(
+    told: Configuration, adapters: Adapters, staff: Sequence[Worker], stop: asyncio.Event
+) -> None:
     """Feed, workers and server, until `stop` or until one of them ends.
 
     Raises:
@@ -225,8 +233,8 @@ async def serve(told: Configuration, adapters: Adapters, stop: asyncio.Event) ->
     feed, halt = Feed(adapters.store), asyncio.Event()
     server = serving(told, adapters.store, feed)
     lives = {**adapters.lives, "feed": feed.run}
-    for worker in workers(adapters):
-        lives[worker.name] = partial(run, worker, interval_seconds=WORKER_INTERVAL_SECONDS, stop=halt)
+    for worker in staff:
+        lives[worker.name] = partial(run, worker, interval_seconds=told.watch_seconds, stop=halt)
     async with AsyncExitStack() as stack:
         await server.start()
         stack.push_async_callback(server.stop, grace_seconds=0)
@@ -274,16 +282,36 @@ def clock() -> Seconds:
     return Seconds(int(time.time()))
 
 
-async def run_until_signalled(told: Configuration) -> None:
-    """`start`, ended gracefully by SIGTERM or SIGINT."""
+async def until_signalled(told: Configuration, life: Composition) -> None:
+    """Live that life; SIGTERM and SIGINT end it gracefully."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await start(told, stop)
+    await life(told, stop)
+
+
+def live(file: Path, life: Composition = start) -> int:
+    """One life of the process under that configuration.
+
+    Returns:
+        The exit status: 0 told to end, 1 a part ended, 2 it could not start.
+    """
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    try:
+        told = configuration.read(file)
+        logs.configure(told.log_level)
+        asyncio.run(until_signalled(told, life))
+    except PartEnded as error:
+        _log.critical("ended", part=str(error), exc_info=error.__cause__)
+        return 1
+    except (ConfigurationInvalid, CustodyError, LoginFailed, WeakTls, OSError) as error:
+        sys.stderr.write(f"bailee-custody cannot start: {error}\n")
+        return 2
+    return 0
 
 
 def main() -> None:
-    """The command. Exit status: 0 told to end, 1 a part ended, 2 it could not start."""
+    """The command."""
     parser = argparse.ArgumentParser(prog="bailee-custody", description="Custody of pledged BTC and ETH.")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)")
@@ -292,17 +320,7 @@ def main() -> None:
     if arguments.example:
         sys.stdout.write(configuration.example())
         return
-    sys.setrecursionlimit(RECURSION_LIMIT)
-    try:
-        told = configuration.read(arguments.config)
-        logs.configure(told.log_level)
-        asyncio.run(run_until_signalled(told))
-    except PartEnded as error:
-        _log.critical("ended", part=str(error), exc_info=error.__cause__)
-        sys.exit(1)
-    except (ConfigurationInvalid, CustodyError, LoginFailed, WeakTls, OSError) as error:
-        sys.stderr.write(f"bailee-custody cannot start: {error}\n")
-        sys.exit(2)
+    sys.exit(live(arguments.config))
 
 
 if __name__ == "__main__":

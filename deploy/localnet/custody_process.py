@@ -81,6 +81,7 @@ def custody_configuration(
             "transit_mount": access.transit_mount,
             "attestation_key": access.signing_key,
         },
+        "watch_seconds": 0.2,
         # One machine, one node of each chain, and no threshold signing for ETH yet: said where it is allowed.
         "insecure": {"one_node": True, "single_holder_ethereum": True},
     }

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ class ServiceProcess:
 
     Args:
         name: of the part, such as `signer-2`.
-        module: what `python -m` runs.
+        module: what `python -m` runs, unless told to `run_as` another.
         configuration: its settings, as its TOML file says them.
         certificate: its own, whose name callers expect.
         openbao: of its trust domain; gets a fresh SecretID delivered from it at every start.
@@ -50,21 +51,34 @@ class ServiceProcess:
         self.target = f"{LOOPBACK}:{port}"
         self.configuration_file = folder / f"{name}.toml"
         self.certificate = certificate
+        self.secret_id_file = secret_id_file
         self._openbao = openbao
-        self._secret_id_file = secret_id_file
         write_private(self.configuration_file, tomlkit.dumps(configuration))
         self.process: ManagedProcess = supervisor.process(
             ProcessSpec(
                 name=name,
-                command=(sys.executable, "-m", module, "--config", str(self.configuration_file)),
+                command=self._command(module),
                 log_file=log_file,
                 folder=folder,
             )
         )
 
+    def run_as(self, module: str, *arguments: str) -> None:
+        """From the next start on, run another composition of the same part under the same configuration.
+
+        Args:
+            module: what `python -m` runs.
+            arguments: beside `--config`.
+        """
+        self.process.spec = replace(self.process.spec, command=self._command(module, *arguments))
+
+    def deliver(self) -> None:
+        """Leave a fresh SecretID where the next start looks for it."""
+        self._openbao.deliver_secret_id(self.secret_id_file)
+
     def launch(self) -> None:
         """Deliver a fresh SecretID and start, without waiting."""
-        self._openbao.deliver_secret_id(self._secret_id_file)
+        self.deliver()
         self.process.start()
 
     def wait_until_ready(self) -> None:
@@ -91,6 +105,9 @@ class ServiceProcess:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def _command(self, module: str, *arguments: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", module, "--config", str(self.configuration_file), *arguments)
 
     def _serves(self) -> bool:
         credentials = grpc.ssl_channel_credentials(

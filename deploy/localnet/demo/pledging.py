@@ -45,18 +45,23 @@ async def _reverse_by_reorg(stage: Stage, asset: Asset) -> None:
 async def _credit(stage: Stage, asset: Asset) -> None:
     """A deposit counts after six confirmations (BTC) or at finality (ETH)."""
     with stage.record.step(f"{asset}: a deposit is seen, confirmed and credited") as evidence:
-        amount = PLEDGED[asset]
-        txid = await _send(stage, asset, amount)
-        await stage.mine(asset)
-        await _deposit(stage, amount, "PENDING")
-        await stage.mine(asset, _CREDIT_BLOCKS[asset])
-        credited = await _deposit(stage, amount, "CREDITED")
+        txid, credited = await deposit(stage, asset)
         evidence |= {
             "txid": txid,
-            "units": str(amount.units),
+            "units": str(PLEDGED[asset].units),
             "height": credited.block_height,
             "block_hash": credited.block_hash,
         }
+
+
+async def deposit(stage: Stage, asset: Asset) -> tuple[str, Any]:
+    """What is pledged arrives, and is credited once it is deep enough: its transaction, the deposit."""
+    amount = PLEDGED[asset]
+    txid = await _send(stage, asset, amount)
+    await stage.mine(asset)
+    await _deposit(stage, amount, "PENDING")
+    await stage.mine(asset, _CREDIT_BLOCKS[asset])
+    return txid, await _deposit(stage, amount, "CREDITED")
 
 
 async def _read_report(stage: Stage) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from deploy.localnet.demo.payout import Settled
 from deploy.localnet.demo.pledging import PLEDGED, position_of
+from deploy.localnet.demo.record import Evidence
 from deploy.localnet.demo.stage import ACCOUNT, Stage
-from deploy.localnet.demo.withdrawing import Settled
 from signers.statements.amounts import Asset
 
 _FEES = "network_fees"
@@ -20,27 +21,46 @@ async def reconcile(stage: Stage, settled: Mapping[Asset, Settled]) -> None:
     stage.record.chapter("At the end: ledger = chain")
     for asset, left in settled.items():
         with stage.record.step(f"{asset}: ledger, report and chain agree") as evidence:
-            books = await _books(stage, asset)
-            ledger = sum(units for book, units in books.items() if book not in _OUTSIDE)
-            chain = await asyncio.to_thread(_on_chain, stage, asset)
-            expected = PLEDGED[asset].units - left.amount.units - left.fee.units
-            position = await position_of(
-                stage, asset, lambda each, total=expected: each.confirmed.units == total
-            )
-            if not ledger == chain == expected == position.confirmed.units:
-                raise AssertionError(f"ledger {ledger}, chain {chain}, expected {expected}")
-            if books[_FEES] != left.fee.units:
-                raise AssertionError(f"fees posted {books[_FEES]}, paid {left.fee}")
-            evidence |= {
-                "pledged": str(PLEDGED[asset].units),
-                "withdrawn": str(left.amount.units),
-                "network_fee": str(left.fee.units),
-                "ledger": str(ledger),
-                "chain": str(chain),
-            }
+            evidence.update(await require_agreement(stage, asset, [left]))
 
 
-async def _books(stage: Stage, asset: Asset) -> dict[str, int]:
+async def require_agreement(stage: Stage, asset: Asset, settled: Sequence[Settled]) -> Evidence:
+    """Postings, report and node say the same: what was pledged without what was settled, fees apart.
+
+    Args:
+        stage: with the account.
+        asset: which.
+        settled: everything of it that ever left.
+
+    Returns:
+        The figures, in smallest units.
+
+    Raises:
+        AssertionError: they do not.
+    """
+    withdrawn = sum(each.amount.units for each in settled)
+    fees = sum(each.fee.units for each in settled)
+    expected = PLEDGED[asset].units - withdrawn - fees
+    position = await position_of(
+        stage, asset, lambda each: each.confirmed.units == expected, what=f"a report of {expected} {asset}"
+    )
+    books = await books_of(stage, asset)
+    ledger = sum(units for book, units in books.items() if book not in _OUTSIDE)
+    chain = await asyncio.to_thread(_on_chain, stage, asset)
+    if not ledger == chain == expected == position.confirmed.units:
+        raise AssertionError(f"ledger {ledger}, chain {chain}, expected {expected}")
+    if books[_FEES] != fees:
+        raise AssertionError(f"fees posted {books[_FEES]}, paid {fees}")
+    return {
+        "pledged": str(PLEDGED[asset].units),
+        "withdrawn": str(withdrawn),
+        "network_fee": str(fees),
+        "ledger": str(ledger),
+        "chain": str(chain),
+    }
+
+
+async def books_of(stage: Stage, asset: Asset) -> dict[str, int]:
     """Every book's balance, added up from the postings themselves."""
     books: defaultdict[str, int] = defaultdict(int)
     for posting in await stage.auditor.postings(ACCOUNT):

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from grpc import StatusCode
+
 from custody.client import (
     Approver,
     BaileeError,
@@ -33,6 +35,7 @@ ACCOUNT: Final = "client-one-broker-one"
 PRICES_HKD: Final = {Asset.BTC: 780_000, Asset.ETH: 27_000}
 _PRICE_SCALE: Final = 10**8
 _PRICE_PERIOD_SECONDS: Final = 10.0
+_PRICE_RETRY_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 60.0
 
@@ -75,19 +78,26 @@ async def until(
     what: str,
     seconds: float = PATIENCE_SECONDS,
 ) -> T:
-    """Read until what was read holds.
+    """Read until what was read holds. Whoever does not answer for a while is asked again.
 
     Raises:
         TimeoutError: it never did; says what was waited for and what was read last.
     """
-    value = await read()
+    seen: object = "nothing"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while not holds(value):
+            while True:
+                try:
+                    value = seen = await read()
+                except BaileeError as error:
+                    if error.code is not StatusCode.UNAVAILABLE:
+                        raise
+                    seen = error
+                else:
+                    if holds(value):
+                        return value
                 await asyncio.sleep(_POLL_SECONDS)
-                value = await read()
-            return value
-    raise TimeoutError(f"waited {seconds:.0f} s for {what}; last seen: {value}")
+    raise TimeoutError(f"waited {seconds:.0f} s for {what}; last seen: {seen}")
 
 
 async def refused(call: Awaitable[object]) -> BaileeError:
@@ -155,8 +165,13 @@ async def set_stage(net: Localnet, record: Recorder) -> AsyncIterator[Stage]:
 
 
 async def _keep_publishing(stage: Stage) -> None:
+    pause_seconds = _PRICE_PERIOD_SECONDS
     while True:
-        await asyncio.sleep(_PRICE_PERIOD_SECONDS)
+        await asyncio.sleep(pause_seconds)
         # A price that does not arrive makes values stale, which the service must survive; so must the demo.
-        with contextlib.suppress(BaileeError):
+        try:
             await stage.publish_prices()
+        except BaileeError:
+            pause_seconds = _PRICE_RETRY_SECONDS
+        else:
+            pause_seconds = _PRICE_PERIOD_SECONDS

@@ -84,6 +84,20 @@ async def test_only_a_refusal_is_decided(
     assert caught.value.decided is decided
 
 
+async def test_a_service_that_was_down_for_long_is_found_again_soon(
+    authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default gRPC would wait for up to two minutes before it tries to connect again."""
+    told: dict[str, object] = {}
+    connect = grpc.aio.secure_channel
+    monkeypatch.setattr(
+        "grpc.aio.secure_channel",
+        lambda *arguments, options: told.update(options) or connect(*arguments, options=options),
+    )
+    async with Connection("127.0.0.1:1", credentials_of(authority, "client.test")):
+        assert told["grpc.max_reconnect_backoff_ms"] == 2_000
+
+
 async def test_an_unavailable_service_is_asked_again(connection: Connection, custody: FakeCustody) -> None:
     custody.failures["GetPolicy"] = [Refused(code_pb2.UNAVAILABLE, "STOPPING")] * 2
     assert (await read_policy(connection)).version == 1

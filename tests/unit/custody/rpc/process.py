@@ -19,6 +19,7 @@ from custody.application.ports.attestation import AttestationUnavailable
 from custody.application.ports.chains import ChainUnavailable
 from custody.application.ports.signers import SignerUnavailable
 from custody.domain.errors import StoreUnavailable
+from custody.workers.chain_health import ChainHealth
 from tests.factories import build_world
 from tests.unit.custody.rpc.scenario import Scenario
 
@@ -68,7 +69,7 @@ async def serve(folder: Path, ends: str) -> None:
     if ends == "store":
         asyncio.get_running_loop().call_later(0.2, store._break, StoreUnavailable("the disk is gone"))
     try:
-        await main.serve(told, adapters, stop)
+        await main.serve(told, adapters, main.workers(adapters, ChainHealth()), stop)
     finally:
         await store.close()
 

@@ -255,6 +255,40 @@ async def test_what_waits_for_long_is_attempted_again_at_a_higher_fee_and_paid_o
     assert_paid_once(stage, Asset.BTC)
 
 
+@pytest.mark.slow
+async def test_killed_before_and_after_every_call_of_a_fee_bump_it_pays_exactly_once() -> None:
+    for moment in range(MOMENTS_MAX):
+        stage = await funded(Asset.BTC)
+        await stage.watch()
+        await stage.drive()
+        stage.custody.agree(stage.present(Asset.BTC))
+        await stage.drive()
+        stage.pass_time(700)
+        await stage.drive()
+        stage.bitcoin.rate = FeeRate(40_000)
+        stage.bitcoin.mempool.clear()
+        stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+        kill = Kill(at=moment)
+        stage.start(kill)
+        try:
+            await stage.watch()
+            await stage.drive()
+        except Killed:
+            stage.start()
+            await stage.watch()
+            await stage.drive()
+        stage.start()
+        withdrawal = stage.present(Asset.BTC)
+        assert [attempt.number for attempt in withdrawal.attempts] == [1, 2]
+        assert sum(attempt.fee.units for attempt in withdrawal.attempts) <= withdrawal.fee_cap.units
+        await stage.settle(Asset.BTC)
+        assert_paid_once(stage, Asset.BTC)
+        if kill.passed <= moment:
+            assert moment > 30, "a bump has more calls than that"
+            return
+    pytest.fail(f"more than {MOMENTS_MAX} moments")
+
+
 async def test_an_ethereum_payout_that_fails_costs_its_fee_and_pays_nothing() -> None:
     stage = await funded(Asset.ETH)
     stage.ethereum.failing = True
