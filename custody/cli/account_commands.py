@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from custody.cli.arguments import AccountArgument
+from custody.cli.arguments import AccountArgument, OutOption
 from custody.cli.context import Context, Link, command
-from custody.cli.documents import read_agreement
+from custody.cli.documents import read_agreement, write_envelope
 from custody.cli.faults import UsageError
 from custody.cli.resources import entity_of, last_id, state_of
 from custody.cli.statement_view import account_summary, statement_json
@@ -15,6 +15,7 @@ from custody.client import Agreement, Custodian, MarginEngine, Pledgor, as_json
 from custody.client.signing_party import SigningParty
 from signers.statements import multisig
 from signers.statements.account import Account
+from signers.statements.envelope import Envelope
 from signers.statements.identifiers import EntityId
 
 app = typer.Typer(no_args_is_help=True, help="Pledge accounts.")
@@ -74,10 +75,13 @@ async def sign(context: Context, account: AccountArgument, agreement: AgreementO
 
 
 @command(app, "verify")
-async def verify(context: Context, account: AccountArgument) -> None:
+async def verify(context: Context, account: AccountArgument, out: OutOption = None) -> None:
     """Verify every signature behind an account, then print its addresses."""
     async with context.connect() as link:
-        statement = await link.reader().verified_account(account)
+        resource = await link.reader().account(account)
+        statement = link.trust.verify_account(resource, account=account)
+    if out is not None:
+        write_envelope(out, Envelope.from_json(resource.envelope))
     if context.output.as_json:
         context.output.result({**statement_json(statement), "addresses": _addresses(statement)})
         return
@@ -114,6 +118,7 @@ def _print(context: Context, resource: Any) -> None:
     if context.output.as_json:
         context.output.result(document)
         return
+    unsigned = "none" if document["statement_digest"] else "nothing to sign yet"
     context.output.pairs(
         {
             "account": last_id(document["name"]),
@@ -121,7 +126,7 @@ def _print(context: Context, resource: Any) -> None:
             "halted": document["halt_reason"] or "no",
             "pledgor": entity_of(document, "pledgor"),
             "secured party": entity_of(document, "secured_party"),
-            "missing signatures": ", ".join(document["missing_signatures"]) or "none",
+            "missing signatures": ", ".join(document["missing_signatures"]) or unsigned,
             "statement digest": document["statement_digest"] or "none yet",
             "sequence": document["account_sequence"],
             "addresses": "by `bailee account verify`",
