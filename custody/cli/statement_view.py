@@ -212,7 +212,7 @@ def summary_of(statement: Statement, policy: Policy | None) -> dict[str, object]
             return policy_summary(statement)
         case AllowlistEntry():
             return entry_summary(statement)
-        case Intent() if policy is not None:
+        case Intent() if policy is not None and statement.policy_digest == policy.digest:
             return intent_summary(statement, policy)
     return dict(_leaves("", schema.to_json(statement)))
 

@@ -1,6 +1,6 @@
 """What a newcomer finds: one pledge account, coins in it, and destinations that wait for their approvers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from deploy.localnet.demo.onboarding import DESTINATIONS, open_account
 from deploy.localnet.demo.stage import ACCOUNT, Stage, state, until
 from deploy.localnet.state import write_private
 from deploy.localnet.wallet import Wallets, written
-from signers.statements.account import Account
+from signers.statements.account import Enforcement, Party
 from signers.statements.allowlist import ownership_message
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.identifiers import AccountId, DestinationId
@@ -29,17 +29,23 @@ async def open_first_account(stage: Stage, wallets: Wallets) -> None:
     await _pledge(stage, wallets)
 
 
-def write_agreement(file: Path, account: Account) -> None:
-    """What the three parties agreed, as `bailee account create --agreement` reads it."""
-    agreement: dict[str, dict[str, str]] = {
+def write_agreement(file: Path, *, parties: Sequence[Party], enforcement: Enforcement) -> None:
+    """What the three parties agreed, as `bailee account create --agreement` reads it.
+
+    Args:
+        file: to write.
+        parties: pledgor, secured party, custodian.
+        enforcement: the secured party's own addresses.
+    """
+    document: dict[str, dict[str, str]] = {
         role: {"entity": party.entity, "public_key": party.public_key}
-        for role, party in zip(("pledgor", "secured_party", "custodian"), account.parties, strict=True)
+        for role, party in zip(("pledgor", "secured_party", "custodian"), parties, strict=True)
     }
-    agreement["enforcement"] = {
-        "bitcoin": str(Script(account.enforcement.bitcoin.raw).address(NETWORKS["regtest"])),
-        "ethereum": to_checksum_address(account.enforcement.ethereum.raw),
+    document["enforcement"] = {
+        "bitcoin": str(Script(enforcement.bitcoin.raw).address(NETWORKS["regtest"])),
+        "ethereum": to_checksum_address(enforcement.ethereum.raw),
     }
-    write_private(file, tomlkit.dumps(agreement))
+    write_private(file, tomlkit.dumps(document))
 
 
 async def _propose_destinations(stage: Stage, wallets: Wallets) -> None:

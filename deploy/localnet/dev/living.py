@@ -22,7 +22,11 @@ async def live(net: Localnet) -> None:
     """Prepare what a newcomer finds, say what to try, and go on until a part of the network ends."""
     async with set_stage(net, Recorder()) as stage:
         await open_first_account(stage, Wallets.of(net.state.path))
-        write_agreement(net.state.path / AGREEMENT_NAME, stage.account)
+        write_agreement(
+            net.state.path / AGREEMENT_NAME,
+            parties=stage.account.parties,
+            enforcement=stage.account.enforcement,
+        )
         print(_what_to_try(net), flush=True)
         await _find_blocks(stage)
 

@@ -5,7 +5,7 @@ A test takes it, changes exactly one thing that it says, and asks the SDK for ex
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -110,6 +110,8 @@ class FakeCustody:
         self.prices = [self._price(envelope) for asset in Asset for envelope in world.prices(asset)]
         self.report = self.make_report()
         self.events: list[collateral_service_pb2.WatchCollateralResponse] = []
+        self.end_stream: Callable[[grpc.ServicerContext], None] = lambda _context: None
+        """What follows the events; the stream ends in order where this returns."""
 
     def _account(self) -> account_pb2.Account:
         account, envelope = self.world.account, self.world.account_envelope
@@ -442,6 +444,7 @@ class _Servicer:
     def _watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         self._custody.calls.append(("WatchCollateral", request))
         yield from self._custody.events
+        self._custody.end_stream(context)
 
 
 @contextmanager
