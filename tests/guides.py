@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md")))
 _NOUNS = "key|policy|account|destination|price|deposit|lien|withdrawal|report|postings|receipt|statement"
 _LINE = re.compile(rf"((?:{_NOUNS}) [a-z-]+|watch)\b(.*)", re.DOTALL)
+_EVERYWHERE = {"--json", "--profile"}
 _IN_TEXT = re.compile(r"\bbailee ([^`\n|#]+)")
 
 
@@ -36,7 +37,8 @@ def read(words: str) -> Told | None:
     match = _LINE.match(words)
     if match is None:
         return None
-    return Told(command=match[1], options=tuple(sorted(set(re.findall(r"--[a-z-]+", match[2])))))
+    options = set(re.findall(r"--[a-z-]+", match[2])) - _EVERYWHERE
+    return Told(command=match[1], options=tuple(sorted(options)))
 
 
 def told() -> set[Told]:

@@ -48,7 +48,7 @@ class Command:
     Attributes:
         profiles: by name of the part that a person plays.
         home: an empty home folder, so that nothing of this machine's user is read.
-        done: every command that succeeded.
+        done: every command that succeeded, or that somebody watches.
     """
 
     profiles: Mapping[str, Path]
@@ -90,6 +90,7 @@ class Command:
         process = subprocess.Popen(
             argv, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        self._note(argv)
         lines: list[Any] = []
         assert process.stdout is not None
         stdout = process.stdout
@@ -99,7 +100,6 @@ class Command:
             yield lines
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=_COMMAND_SECONDS) == 128 + signal.SIGINT
-            self._note(argv)
         finally:
             process.kill()
             process.wait()

@@ -15,8 +15,10 @@ from deploy.localnet.dev.first_account import write_agreement
 from deploy.localnet.wallet import Wallet
 from signers.statements.account import Enforcement
 from signers.statements.amounts import Asset
-from tests.system.cli.cast import APPROVERS, AUDITOR, ENGINE, FEEDS, OPERATIONS, PLEDGOR
+from tests.guides import told
+from tests.system.cli.cast import ADMINS, APPROVERS, AUDITOR, ENGINE, FEEDS, OPERATIONS, PLEDGOR, STRANGER
 from tests.system.cli.command import Command
+from tests.system.localnet.running import eventually
 
 pytestmark = pytest.mark.system
 
@@ -105,20 +107,13 @@ def opened(bailee: Command, agreement: Path) -> Iterator[Opened]:
         yield Opened(addresses=addresses, wallets=wallets, events=events)
 
 
-def test_the_address_is_the_descriptor_s_by_the_node_s_own_word(
-    bailee: Command, localnet: Localnet, opened: Opened
-) -> None:
-    addresses = bailee(AUDITOR, "account", "verify", ACCOUNT)["addresses"]
-    described = localnet.bitcoind.call("getdescriptorinfo", addresses["descriptor"])["descriptor"]
-    assert localnet.bitcoind.call("deriveaddresses", described) == [opened.addresses[Asset.BTC]]
-
-
 # 2. Pledge.
 
 
 @pytest.fixture(scope="module")
 def pledged(bailee: Command, localnet: Localnet, opened: Opened) -> Opened:
     publish(bailee)
+    assert len(bailee(PLEDGOR, "price", "list")["prices"]) == len(FEEDS) * len(Asset)
     localnet.bitcoind.send(address=opened.addresses[Asset.BTC], amount_sats=PLEDGED[Asset.BTC])
     localnet.anvil.send(address=opened.addresses[Asset.ETH], amount_wei=PLEDGED[Asset.ETH])
     for asset in Asset:
@@ -147,7 +142,6 @@ def test_the_report_says_what_the_coins_lend(bailee: Command, pledged: Opened) -
             "feed-three",
             "feed-two",
         ]
-    assert len(bailee(PLEDGOR, "price", "list")["prices"]) == len(FEEDS) * len(Asset)
 
 
 # 3. Borrow.
@@ -162,6 +156,7 @@ def lent(bailee: Command, pledged: Opened) -> Opened:
     assert (posted["state"], posted["amount"]["units"]) == ("STATE_POSTED", str(LENT))
     bailee(ENGINE, "lien", "reserve", ACCOUNT, "order-two", "0.1BTC")
     assert bailee(ENGINE, "lien", "void", ACCOUNT, "order-two")["state"] == "STATE_VOIDED"
+    assert bailee(ENGINE, "lien", "show", ACCOUNT, "order-one") == posted
     return pledged
 
 
@@ -179,7 +174,6 @@ def test_more_than_is_free_is_not_lent_against(bailee: Command, lent: Opened) ->
     sequence = liens["order-two"]["account_sequence"]
     report = bailee(ENGINE, "report", "show", ACCOUNT, "--min-sequence", sequence)
     assert position(report, Asset.BTC)["posted"]["units"] == str(LENT)
-    assert bailee(ENGINE, "lien", "show", ACCOUNT, "order-one") == liens["order-one"]
 
 
 # 5. Withdraw.
@@ -204,9 +198,7 @@ def allowed(bailee: Command, lent: Opened, tmp_path_factory: pytest.TempPathFact
         proof.write_text(wallet.prove(message) + "\n")
         proposed = bailee(PLEDGOR, "destination", "propose", *where, wallet.text, "--proof-file", proof)
         for who in APPROVERS:
-            entry = bailee(who, "destination", "show", *where)["entry"]
-            assert entry["digest"] == proposed["statement_digest"]
-            bailee(who, "destination", "approve", *where, "--digest", entry["digest"])
+            bailee(who, "destination", "approve", *where, "--digest", proposed["statement_digest"])
         bailee.until(PLEDGOR, "destination", "show", *where, holds=in_state("USABLE", "destination"))
 
     each_asset(allow)
@@ -217,6 +209,10 @@ def allowed(bailee: Command, lent: Opened, tmp_path_factory: pytest.TempPathFact
 def settled(bailee: Command, localnet: Localnet, allowed: Opened) -> dict[Asset, Any]:
     """Each withdrawal as it ended: asked, released, approved, announced, signed, broadcast, confirmed."""
     publish(bailee)
+    regretted = (ACCOUNT, "changed-my-mind")
+    small = ("--destination", destination(Asset.BTC), "--amount", "1000sat", "--fee-cap", "1000sat")
+    bailee(PLEDGOR, "withdrawal", "request", *regretted, *small)
+    assert bailee(PLEDGOR, "withdrawal", "cancel", *regretted)["state"] == "STATE_CANCELLED"
 
     def withdraw(asset: Asset) -> Any:
         what = (ACCOUNT, withdrawal(asset))
@@ -250,33 +246,66 @@ def test_what_was_asked_arrived_where_it_was_allowed(
     assert attempt["state"] == "STATE_FINAL"
 
 
+# What somebody sees who can only read.
+
+
+@pytest.fixture(scope="module")
+def audited(
+    bailee: Command, settled: dict[Asset, Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What each of the auditor's commands printed."""
+    folder = tmp_path_factory.mktemp("audit")
+    files = {name: folder / f"{name}.json" for name in ("intent", "account", "policy")}
+    sequence = max(int(each["account_sequence"]) for each in settled.values())
+    paid = (ACCOUNT, withdrawal(Asset.BTC))
+    policy = bailee(AUDITOR, "policy", "show", "--out", files["policy"])
+    pins = ("--policy-digest", policy["digest"], "--network", "regtest")
+    offline = ("--account-file", files["account"], "--policy-file", files["policy"], *pins)
+    return {
+        "account": bailee(AUDITOR, "account", "verify", ACCOUNT, "--out", files["account"]),
+        "postings": bailee(AUDITOR, "postings", "list", ACCOUNT)["postings"],
+        "report": bailee(AUDITOR, "report", "show", ACCOUNT, "--min-sequence", sequence),
+        "destinations": bailee(AUDITOR, "destination", "list", ACCOUNT)["destinations"],
+        "withdrawals": bailee(AUDITOR, "withdrawal", "list", ACCOUNT)["withdrawals"],
+        "receipts": {
+            asset: bailee(AUDITOR, "receipt", "show", ACCOUNT, withdrawal(asset))["receipts"]
+            for asset in Asset
+        },
+        "shown": bailee(AUDITOR, "withdrawal", "show", *paid, "--out", files["intent"]),
+        "offline": bailee(AUDITOR, "statement", "show", files["intent"], *offline),
+    }
+
+
 @pytest.mark.parametrize("asset", list(Asset))
-def test_the_auditor_reconciles_to_the_last_unit(
-    bailee: Command, localnet: Localnet, opened: Opened, settled: dict[Asset, Any], asset: Asset
+def test_ledger_report_and_chain_agree_to_the_last_unit(
+    localnet: Localnet, opened: Opened, settled: dict[Asset, Any], audited: dict[str, Any], asset: Asset
 ) -> None:
     fee = int(settled[asset]["attempts"][0]["fee"]["units"])
     books: Counter[str] = Counter()
-    for posting in bailee(AUDITOR, "postings", "list", ACCOUNT)["postings"]:
+    for posting in audited["postings"]:
         if posting["amount"]["asset"] == f"ASSET_{asset}":
             books[posting["debit"]] -= int(posting["amount"]["units"])
             books[posting["credit"]] += int(posting["amount"]["units"])
-    outside = books.pop("external") + books.pop("network_fees")
-    address = opened.addresses[asset]
-    chain = localnet.bitcoind.balance_of if asset is Asset.BTC else localnet.anvil.balance_wei
-    sequence = settled[asset]["account_sequence"]
-    report = bailee(AUDITOR, "report", "show", ACCOUNT, "--min-sequence", sequence)
-    confirmed = int(position(report, asset)["confirmed"]["units"])
-    assert (
-        sum(books.values()) == -outside == chain(address) == confirmed == PLEDGED[asset] - PAID[asset] - fee
-    )
+    assert books["network_fees"] == fee
+    ledger = sum(units for book, units in books.items() if book not in {"external", "network_fees"})
+    on_chain = localnet.bitcoind.balance_of if asset is Asset.BTC else localnet.anvil.balance_wei
+    confirmed = int(position(audited["report"], asset)["confirmed"]["units"])
+    assert ledger == on_chain(opened.addresses[asset]) == confirmed == PLEDGED[asset] - PAID[asset] - fee
+
+
+def test_the_address_is_the_descriptor_s_by_the_node_s_own_word(
+    localnet: Localnet, opened: Opened, audited: dict[str, Any]
+) -> None:
+    descriptor = audited["account"]["addresses"]["descriptor"]
+    described = localnet.bitcoind.call("getdescriptorinfo", descriptor)["descriptor"]
+    assert localnet.bitcoind.call("deriveaddresses", described) == [opened.addresses[Asset.BTC]]
 
 
 @pytest.mark.parametrize("asset", list(Asset))
 def test_the_signers_own_words_name_what_everybody_signed(
-    bailee: Command, settled: dict[Asset, Any], asset: Asset
+    settled: dict[Asset, Any], audited: dict[str, Any], asset: Asset
 ) -> None:
-    receipts = bailee(AUDITOR, "receipt", "show", ACCOUNT, withdrawal(asset))["receipts"]
-    said = [each["statement"] for each in receipts]
+    said = [each["statement"] for each in audited["receipts"][asset]]
     assert {each["intent_digest"] for each in said} == {settled[asset]["intent_digest"]}
     announced = sorted(each["signer"] for each in said if each["act"] == "announced")
     assert announced == ["signer-1", "signer-2", "signer-3"]
@@ -284,27 +313,51 @@ def test_the_signers_own_words_name_what_everybody_signed(
     assert len(signed) == 2 if asset is Asset.BTC else signed == {"signer-1"}
 
 
-def test_the_auditor_checks_the_intent_offline(
-    bailee: Command, localnet: Localnet, settled: dict[Asset, Any], tmp_path: Path
-) -> None:
-    intent, account, policy = (tmp_path / f"{name}.json" for name in ("intent", "account", "policy"))
-    bailee(AUDITOR, "withdrawal", "show", ACCOUNT, withdrawal(Asset.BTC), "--out", intent)
-    bailee(AUDITOR, "account", "verify", ACCOUNT, "--out", account)
-    bailee(AUDITOR, "policy", "show", "--out", policy)
-    shown = bailee(
-        AUDITOR,
-        *("statement", "show", intent, "--account-file", account, "--policy-file", policy),
-        *("--policy-digest", localnet.policy.digest, "--network", "regtest"),
-    )
-    assert shown["digest"] == settled[Asset.BTC]["intent_digest"]
-    assert sorted(each["by"] for each in shown["signatures"]) == [
+def test_what_was_listed_is_what_was_done(audited: dict[str, Any], settled: dict[Asset, Any]) -> None:
+    states = {each["name"].rpartition("/")[2]: each["state"] for each in audited["withdrawals"]}
+    assert states == {
+        **{withdrawal(asset): "STATE_SETTLED" for asset in Asset},
+        "changed-my-mind": "STATE_CANCELLED",
+    }
+    assert audited["shown"]["withdrawal"] == settled[Asset.BTC]
+    assert [sorted(each["approving_entities"]) for each in audited["destinations"]] == [
+        ["custodian-one", "trustee-one"]
+    ] * len(Asset)
+
+
+def test_an_intent_is_checked_offline(audited: dict[str, Any], settled: dict[Asset, Any]) -> None:
+    offline = audited["offline"]
+    assert offline["digest"] == settled[Asset.BTC]["intent_digest"]
+    assert sorted(each["by"] for each in offline["signatures"]) == [
         "approver custodian-one",
         "approver trustee-one",
         "pledgor client-one",
     ]
 
 
-def test_the_stream_told_the_margin_engine_everything(opened: Opened, settled: dict[Asset, Any]) -> None:
-    causes = {event["cause"] for event in opened.events if event["kind"] == "change"}
-    assert causes >= {"deposit", "lien", "destination", "withdrawal", "price"}
-    assert all(event["account"] in {ACCOUNT, ""} for event in opened.events)
+def test_the_stream_showed_the_margin_engine_coins_come_and_go(
+    opened: Opened, audited: dict[str, Any]
+) -> None:
+    left = position(audited["report"], Asset.BTC)["confirmed"]["units"]
+
+    def seen() -> list[str]:
+        reports = [event["report"] for event in opened.events if event["report"] is not None]
+        return [position(report, Asset.BTC)["confirmed"]["units"] for report in reports]
+
+    assert eventually(lambda: seen()[-1] == left)
+    assert {str(PLEDGED[Asset.BTC]), left} <= set(seen())
+    assert {event["account"] for event in opened.events} <= {ACCOUNT, ""}
+
+
+def test_a_stranger_sees_nothing_of_it(bailee: Command, opened: Opened) -> None:
+    listed = bailee(STRANGER, "account", "list")["accounts"]
+    assert listed == []
+    for words in (("account", "verify"), ("report", "show"), ("postings", "list"), ("lien", "list")):
+        assert bailee.run(STRANGER, *words, ACCOUNT).error["reason"] == "RESOURCE_NOT_FOUND"
+
+
+def test_every_command_that_a_guide_tells_was_run(
+    bailee: Command, audited: dict[str, Any], signed_policy: Path, made_key: tuple[Any, Any]
+) -> None:
+    bailee(ADMINS[0], "policy", "show", signed_policy)
+    assert sorted(str(each) for each in told() if not any(map(each.is_run_by, bailee.done))) == []

@@ -172,6 +172,7 @@ class FakeCustody:
             destination=f"{self.name}/destinations/{intent.destination_id}",
             state=withdrawal_pb2.Withdrawal.STATE_AWAITING_SIGNATURES,
             intent=intent.payload(),
+            intent_envelope=self.world.intent_envelope(asset).to_json(),
             intent_digest=intent.digest,
             receipts=receipts,
             account_sequence=self.sequence,
