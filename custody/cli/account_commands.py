@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from custody.cli.arguments import AccountArgument
+from custody.cli.arguments import AccountArgument, OutOption
 from custody.cli.context import Context, Link, command
-from custody.cli.documents import read_agreement
+from custody.cli.documents import read_agreement, write_envelope
 from custody.cli.faults import UsageError
 from custody.cli.resources import entity_of, last_id, state_of
 from custody.cli.statement_view import account_summary, statement_json
@@ -84,12 +84,16 @@ async def sign(context: Context, account: AccountArgument, agreement: AgreementO
 
 
 @command(app, "verify")
-async def verify(context: Context, account: AccountArgument, agreement: AgreementCompared = None) -> None:
+async def verify(
+    context: Context, account: AccountArgument, agreement: AgreementCompared = None, out: OutOption = None
+) -> None:
     """Verify every signature behind an account and whose keys stand in it, then print its addresses."""
     agreed = None if agreement is None else read_agreement(agreement, context.network)
     async with context.connect() as link:
-        statement = await link.reader().verified_account(account)
+        statement, envelope = await link.reader().account_statement(account)
         compared = _compare(link, statement, agreed)
+    if out is not None:
+        write_envelope(out, envelope)
     if context.output.as_json:
         document = {"addresses": _addresses(statement), "compared_with": compared}
         context.output.result({**statement_json(statement), **document})
@@ -161,6 +165,7 @@ def _print(context: Context, resource: Any) -> None:
     if context.output.as_json:
         context.output.result(document)
         return
+    unsigned = "none" if document["statement_digest"] else "nothing to sign yet"
     context.output.pairs(
         {
             "account": last_id(document["name"]),
@@ -168,7 +173,7 @@ def _print(context: Context, resource: Any) -> None:
             "halted": document["halt_reason"] or "no",
             "pledgor": entity_of(document, "pledgor"),
             "secured party": entity_of(document, "secured_party"),
-            "missing signatures": ", ".join(document["missing_signatures"]) or "none",
+            "missing signatures": ", ".join(document["missing_signatures"]) or unsigned,
             "statement digest": document["statement_digest"] or "none yet",
             "sequence": document["account_sequence"],
             "addresses": "by `bailee account verify`",

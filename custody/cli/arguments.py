@@ -1,5 +1,6 @@
 """Arguments that several commands have."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ AddressArgument = Annotated[
 ]
 AmountArgument = Annotated[
     str, typer.Argument(metavar="AMOUNT", help="With its unit: 0.5BTC, 50000000sat, 1.25ETH, 7wei.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Also write the signed statement here, to keep or hand on.")
 ]
 DigestOption = Annotated[
     str | None,

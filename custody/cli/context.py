@@ -33,6 +33,7 @@ from custody.client import (
     read_policy,
 )
 from custody.client.signing_party import SigningParty
+from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest
 from signers.statements.network import Network
 
@@ -48,6 +49,8 @@ class Link:
 
     connection: Connection
     trust: TrustRoot
+    policy: Envelope
+    """What `trust` was loaded from."""
     record: SigningRecord
     context: "Context"
 
@@ -141,7 +144,8 @@ class Context:
             trust = self.pinned_policy(envelope)
             record = SigningRecord(self.profile.record_file, root=trust.policy_digest)
             try:
-                yield Link(connection=connection, trust=trust, record=record, context=self)
+                policy = Envelope.from_json(envelope)
+                yield Link(connection=connection, trust=trust, policy=policy, record=record, context=self)
             finally:
                 record.close()
 
@@ -218,6 +222,8 @@ def command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
                 settings = {setting: given.pop(setting) for setting in SETTINGS}
                 profile = Profile.load(given.pop("profile_file"), settings)
                 asyncio.run(_awaited(function(Context(profile, output), **given)))
+            except BrokenPipeError:
+                raise  # whoever read the output has enough of it: typer ends quietly
             except EXPECTED as error:
                 fault = fault_of(error)
                 output.fault(fault)

@@ -6,8 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from custody.cli.addresses import destination_raw, destination_text, parse_destination
-from custody.cli.arguments import AccountArgument, AddressArgument, DestinationArgument, DigestOption
+from custody.cli.arguments import (
+    AccountArgument,
+    AddressArgument,
+    DestinationArgument,
+    DigestOption,
+    OutOption,
+)
 from custody.cli.context import Context, command
+from custody.cli.documents import write_envelope
 from custody.cli.faults import UsageError
 from custody.cli.resources import last_id, state_of
 from custody.cli.statement_view import entry_summary, statement_json
@@ -75,7 +82,9 @@ async def approve(
 
 
 @command(app, "show")
-async def show(context: Context, account: AccountArgument, destination: DestinationArgument) -> None:
+async def show(
+    context: Context, account: AccountArgument, destination: DestinationArgument, out: OutOption = None
+) -> None:
     """Show one destination: what the pledgor signed, and who has approved."""
     async with context.connect() as link:
         reader = link.reader()
@@ -83,8 +92,10 @@ async def show(context: Context, account: AccountArgument, destination: Destinat
             await reader.verified_account(account),
             await reader.destination(account, destination),
         )
-        entry, _ = link.trust.verify_destination(shown, statement, destination_id=destination)
+        entry, envelope = link.trust.verify_destination(shown, statement, destination_id=destination)
         resource = _document(shown)
+    if out is not None:
+        write_envelope(out, envelope)
     if context.output.as_json:
         context.output.result({"destination": resource, "entry": statement_json(entry)})
         return

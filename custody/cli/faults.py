@@ -100,8 +100,15 @@ def fault_of(error: Exception) -> Fault:
             return _fault(REFUSED, "TIMEOUT", str(error) or "it did not happen in time")
         case sqlite3.Error():
             return _fault(REFUSED, "RECORD_UNAVAILABLE", f"the record of what was signed: {error}")
-    return _fault(USAGE, "USAGE", str(error))
+    return _fault(USAGE, "USAGE", _plain(error))
 
 
 def _fault(exit_code: int, reason: str, message: str) -> Fault:
     return Fault(exit_code=exit_code, reason=reason, message=message, hint=_HINTS.get(reason, ""))
+
+
+def _plain(error: Exception) -> str:
+    """What is wrong, without Python's own numbers."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

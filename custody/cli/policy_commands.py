@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from custody.cli.arguments import OutOption
 from custody.cli.context import Context, command
 from custody.cli.documents import read_envelope, read_policy_terms, write_envelope
 from custody.cli.faults import UsageError
@@ -78,14 +79,19 @@ async def show(
         Path | None,
         typer.Argument(metavar="FILE", help="A policy envelope; else policy_file, else the service's."),
     ] = None,
+    out: OutOption = None,
 ) -> None:
     """Show the policy, if it is the pinned one and its admins signed it."""
     source: Path | None = file or context.profile.get("policy_file")
     if source is not None:
-        _print(context, context.pinned_policy(read_envelope(source).to_json()).policy)
-        return
-    async with context.connect() as link:
-        _print(context, link.trust.policy)
+        envelope = read_envelope(source)
+    else:
+        async with context.connect() as link:
+            envelope = link.policy
+    policy = context.pinned_policy(envelope.to_json()).policy
+    if out is not None:
+        write_envelope(out, envelope)
+    _print(context, policy)
 
 
 def _print(context: Context, policy: Policy) -> None:

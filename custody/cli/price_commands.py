@@ -7,6 +7,7 @@ import typer
 from custody.cli.context import Context, command
 from custody.cli.faults import UsageError
 from custody.cli.quantities import parse_price, value_text
+from custody.cli.resources import last_id
 from custody.cli.statement_view import statement_json, when
 from custody.client import as_json
 from signers.statements.amounts import Asset
@@ -27,12 +28,21 @@ async def publish(
         raise UsageError("give --btc, --eth or both")
     async with context.connect() as link:
         published = [as_json(resource) for resource in await link.publisher().publish(prices)]
+        currency = link.trust.policy.prices.currency
     if context.output.as_json:
         context.output.result({"prices": published})
         return
     context.output.table(
-        ("price", "units (1e-8)", "sequence", "digest"),
-        [(p["name"], p["units"], p["publisher_sequence"], p["statement_digest"]) for p in published],
+        ("price", "of one coin", "sequence", "digest"),
+        [
+            (
+                last_id(p["name"]),
+                value_text(int(p["units"]), currency),
+                p["publisher_sequence"],
+                p["statement_digest"],
+            )
+            for p in published
+        ],
     )
 
 

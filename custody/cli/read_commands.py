@@ -8,6 +8,7 @@ import typer
 from custody.cli.arguments import AccountArgument, WithdrawalArgument
 from custody.cli.context import Context, command
 from custody.cli.documents import read_envelope
+from custody.cli.quantities import value_text
 from custody.cli.report_view import Findings, report_json, report_pairs
 from custody.cli.resources import amount_of_resource, last_id, state_of
 from custody.cli.statement_view import (
@@ -24,6 +25,7 @@ from custody.client import CollateralEvent, EventKind, VerificationError, as_jso
 from signers.statements.account import Account
 from signers.statements.policy import Policy
 from signers.statements.quorum import missing_parties, missing_signers
+from signers.statements.report import Report
 
 deposits = typer.Typer(no_args_is_help=True, help="Coins seen at an account's addresses.")
 postings = typer.Typer(no_args_is_help=True, help="The ledger, to reconcile with.")
@@ -132,7 +134,9 @@ async def show_statement(
             {**statement_json(statement), "signatures": [_signature(s) for s in signatures]}
         )
     else:
-        context.output.pairs({"type": statement.TYPE, "digest": statement.digest, **summary_of(statement)})
+        context.output.pairs(
+            {"type": statement.TYPE, "digest": statement.digest, **summary_of(statement, policy)}
+        )
         context.output.table(
             ("signature", "by", "valid"), [(s.keyid, s.whose or "unknown", s.valid) for s in signatures]
         )
@@ -203,9 +207,15 @@ def _event(event: CollateralEvent) -> dict[str, Any]:
 def _event_text(event: CollateralEvent) -> str:
     if event.kind is EventKind.HEARTBEAT:
         return f"{when(event.at)}  alive"
-    values = [
-        f"{p.asset} {p.confirmed.units} confirmed, {p.free.units} free, {p.status}"
-        for p in (event.report.positions if event.report else ())
-    ]
-    cause = event.cause or event.kind.value
-    return f"{event.account}  #{event.account_sequence} {cause}  {'; '.join(values) or 'no report yet'}"
+    return (
+        f"{event.account}  #{event.account_sequence} {event.cause or event.kind.value}"
+        f"  {_values_text(event.report) if event.report else 'no report yet'}"
+    )
+
+
+def _values_text(report: Report) -> str:
+    return "; ".join(
+        f"{p.confirmed} confirmed, {p.free} free, lends {value_text(p.lending_value, report.currency)}"
+        f" ({p.status})"
+        for p in report.positions
+    )

@@ -1,6 +1,6 @@
 """Any statement, decoded and verified on this machine, and the summaries that people approve by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -202,7 +202,26 @@ def account_summary(account: Account) -> dict[str, object]:
     }
 
 
-def summary_of(statement: Statement) -> dict[str, object]:
-    """Any other statement, field by field."""
-    document = schema.to_json(statement)
-    return dict(document) if isinstance(document, dict) else {}
+def summary_of(statement: Statement, policy: Policy | None) -> dict[str, object]:
+    """Any statement: as people approve it where they do, else field by field.
+
+    An account statement is not summarised: its addresses are shown once everything behind them verified.
+    """
+    match statement:
+        case Policy():
+            return policy_summary(statement)
+        case AllowlistEntry():
+            return entry_summary(statement)
+        case Intent() if policy is not None and statement.policy_digest == policy.digest:
+            return intent_summary(statement, policy)
+    return dict(_leaves("", schema.to_json(statement)))
+
+
+def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
+    """`bitcoin.cosigners.0.signer` and what stands there."""
+    nested = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else None
+    if nested is None:
+        yield path, value
+        return
+    for name, inner in nested.items():
+        yield from _leaves(f"{path}.{name}" if path else str(name), inner)

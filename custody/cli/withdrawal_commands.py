@@ -4,13 +4,15 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from custody.cli.arguments import AccountArgument, DigestOption, WithdrawalArgument
+from custody.cli.arguments import AccountArgument, DigestOption, OutOption, WithdrawalArgument
 from custody.cli.context import Context, command
+from custody.cli.documents import write_envelope
 from custody.cli.faults import UsageError
 from custody.cli.quantities import parse_amount
 from custody.cli.resources import Resource, amount_of_resource, last_id, state_of
 from custody.cli.statement_view import intent_summary, statement_json, when
-from custody.client import TrustRoot, as_json
+from custody.client import TrustRoot, VerificationError, as_json
+from signers.statements.envelope import Envelope
 from signers.statements.intent import Intent
 from signers.statements.policy import Policy
 from signers.statements.receipt import Receipt
@@ -117,13 +119,17 @@ async def cancel(context: Context, account: AccountArgument, withdrawal: Withdra
 
 
 @command(app, "show")
-async def show(context: Context, account: AccountArgument, withdrawal: WithdrawalArgument) -> None:
+async def show(
+    context: Context, account: AccountArgument, withdrawal: WithdrawalArgument, out: OutOption = None
+) -> None:
     """Show one withdrawal; its intent is decoded here, and who has yet to sign."""
     async with context.connect() as link:
         reader = link.reader()
         resource = await reader.withdrawal(account, withdrawal)
         intent = await reader.intent_of(resource, account=account) if resource.intent else None
     document = _document(link.trust, account, resource)
+    if out is not None:
+        write_envelope(out, _signed_intent(resource.intent_envelope, intent))
     if context.output.as_json:
         decoded = None if intent is None else statement_json(intent)
         context.output.result({"withdrawal": document, "intent": decoded})
@@ -163,7 +169,7 @@ def print_receipts(context: Context, receipts: list[Receipt]) -> None:
         context.output.result({"receipts": [statement_json(receipt) for receipt in receipts]})
         return
     context.output.table(
-        ("signer", "act", "tags", "at", "journal", "transaction or inputs"),
+        ("signer", "act", "tags", "at", "journal", "SHA-256 of the signed transaction"),
         [
             (
                 receipt.signer,
@@ -171,11 +177,26 @@ def print_receipts(context: Context, receipts: list[Receipt]) -> None:
                 ", ".join(receipt.tags),
                 when(receipt.at),
                 receipt.journal_sequence,
-                receipt.transaction or f"{len(receipt.inputs)} statements",
+                receipt.transaction or "-",
             )
             for receipt in receipts
         ],
     )
+
+
+def _signed_intent(envelope: bytes, intent: Intent | None) -> Envelope:
+    """The intent with the signatures collected, to hand on.
+
+    Raises:
+        UsageError: there is no intent yet.
+        VerificationError: they are signatures over another one.
+    """
+    if intent is None:
+        raise UsageError("the withdrawal has no intent yet")
+    signed = Envelope.from_json(envelope)
+    if signed.digest != intent.digest:
+        raise VerificationError(f"signatures over {signed.digest} beside the intent {intent.digest}")
+    return signed
 
 
 def _confirm(context: Context, intent: Intent, policy: Policy, *, pinned: str | None, verb: str) -> None:

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import grpc
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from custody.client.errors import BaileeError
 
 DEADLINE_SECONDS = 10.0
 ATTEMPTS = 4
 _BACKOFF_SECONDS = 0.1
+_EARLY_SECONDS = 0.5
+"""Service and client measure the same deadline from slightly different moments."""
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 RECONNECT_MILLISECONDS_MAX = 2_000
 """gRPC's own pause grows to two minutes: so long would a service that is back still be called unavailable."""
@@ -37,12 +42,36 @@ class Credentials:
     server_name: str = ""
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
-        """Read the files, all PEM."""
-        return grpc.ssl_channel_credentials(
-            root_certificates=self.authority.read_bytes(),
-            private_key=self.private_key.read_bytes(),
-            certificate_chain=self.certificate.read_bytes(),
+        """Read the files, all PEM.
+
+        Raises:
+            OSError: one cannot be read.
+            ValueError: one holds something else, or certificate and key do not belong together. gRPC would
+                only say that it could not connect.
+        """
+        authority, certificate, key = (
+            file.read_bytes() for file in (self.authority, self.certificate, self.private_key)
         )
+        _leaf(authority, self.authority)
+        if _leaf(certificate, self.certificate).public_key() != _public_key(key, self.private_key):
+            raise ValueError(f"{self.private_key} is not the key of {self.certificate}")
+        return grpc.ssl_channel_credentials(
+            root_certificates=authority, private_key=key, certificate_chain=certificate
+        )
+
+
+def _leaf(pem: bytes, file: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(pem)[0]
+    except ValueError as error:
+        raise ValueError(f"{file} holds no PEM certificate") from error
+
+
+def _public_key(pem: bytes, file: Path) -> object:
+    try:
+        return load_pem_private_key(pem, None).public_key()
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"{file} holds no PEM private key without a passphrase") from error
 
 
 def new_request_id() -> str:
@@ -104,13 +133,17 @@ class Connection:
         """One server stream, until its deadline or the caller leaves.
 
         Raises:
-            BaileeError: as `call`; nothing is asked again, because events could be missed in between.
+            BaileeError: as `call`, and where the service ends it early by this clock; nothing is asked
+                again, because events could be missed in between.
         """
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + deadline_seconds - _EARLY_SECONDS
         call = method(request, timeout=deadline_seconds)
         try:
             async for message in call:
                 yield message
         except grpc.aio.AioRpcError as error:
-            raise BaileeError.of(error) from error
+            if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED or clock() < ends_at:
+                raise BaileeError.of(error) from error
         finally:
             call.cancel()

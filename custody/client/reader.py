@@ -80,6 +80,11 @@ class Reader:
         return resource
 
     async def verified_account(self, account: str) -> Account:
+        """The account statement, as `account_statement` without its envelope."""
+        statement, _ = await self.account_statement(account)
+        return statement
+
+    async def account_statement(self, account: str) -> tuple[Account, Envelope]:
         """The account statement, signatures and addresses verified; the one that was signed here, if one was.
 
         Whose keys stand in it is for the caller to compare: with its own, or with the parties' agreement.
@@ -87,13 +92,14 @@ class Reader:
         Raises:
             VerificationError: do not send coins there.
         """
-        statement = self.trust.verify_account(await self.account(account), account=account)
+        resource = await self.account(account)
+        statement = self.trust.verify_account(resource, account=account)
         signed = self.record.signed_about(account_name(account))
         if signed - {statement.digest}:
             raise VerificationError(
                 f"the statement is {statement.digest}, where {', '.join(signed)} was signed"
             )
-        return statement
+        return statement, Envelope.from_json(resource.envelope)
 
     async def report(self, account: str, *, min_account_sequence: int = 0) -> Report:
         """The latest report, verified up to custody's signature, its arithmetic repeated.

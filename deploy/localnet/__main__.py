@@ -1,12 +1,14 @@
-"""`python -m deploy.localnet up|down`."""
+"""`python -m deploy.localnet up|down|status`."""
 
 import argparse
+import asyncio
 import signal
 import sys
-import time
 from pathlib import Path
 from types import FrameType
 
+from deploy.localnet.dev.living import live
+from deploy.localnet.dev.status import statuses
 from deploy.localnet.localnet import Event, Localnet
 from deploy.localnet.processes import ProcessFailedError
 from deploy.localnet.state import DEFAULT_FOLDER, StateFolderRefusedError, end_localnet
@@ -18,8 +20,9 @@ _TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 def main() -> int:
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, _exit_in_order)
+    commands = {"up": _up, "down": _down, "status": _status}
     try:
-        return _down(arguments.folder) if arguments.command == "down" else _up(arguments.folder)
+        return commands[arguments.command](arguments.folder)
     except KeyboardInterrupt:
         return 0
     except (StateFolderRefusedError, ToolMissingError, ProcessFailedError) as error:
@@ -29,7 +32,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.localnet", description="A local Bailee network.")
-    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("command", choices=("up", "down", "status"))
     parser.add_argument(
         "--folder", type=Path, default=DEFAULT_FOLDER, help="state folder (default: %(default)s)"
     )
@@ -42,9 +45,9 @@ def _up(folder: Path) -> int:
         for name, address in sorted(net.endpoints.items()):
             print(f"  {name:<12} {address}")
         print(f"  {'certificates':<12} {net.certificates.authority_file.parent}")
+        print(f"  {'profiles':<12} {net.state.folder('profiles')}")
         print(f"  {'logs':<12} {net.state.logs}", flush=True)
-        while not net.ended_processes():
-            time.sleep(0.5)
+        asyncio.run(live(net))
         for process in net.ended_processes():
             print(f"{process.name} ended with code {process.exit_code}; see {process.spec.log_file}")
         return 1
@@ -54,6 +57,16 @@ def _down(folder: Path) -> int:
     ended = end_localnet(folder)
     print(f"ended: {', '.join(ended)}" if ended else f"nothing runs in {folder}")
     return 0
+
+
+def _status(folder: Path) -> int:
+    """0 where every part is well."""
+    parts = list(statuses(folder.resolve()))
+    for part in parts:
+        print(part)
+    if not parts:
+        print(f"nothing runs in {folder}")
+    return 0 if parts and all(part.is_well for part in parts) else 1
 
 
 def _print_event(event: Event) -> None:

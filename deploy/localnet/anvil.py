@@ -13,9 +13,11 @@ from eth_account.signers.local import LocalAccount
 from deploy.localnet.json_rpc import JsonRpc
 from deploy.localnet.ports import LOOPBACK
 from deploy.localnet.processes import ManagedProcess, ProcessSpec, Supervisor
+from deploy.localnet.state import write_private
 
 CHAIN_ID: Final = 31337
 WEI_PER_ETHER: Final = 10**18
+FAUCET_KEY_NAME: Final = "faucet.key"
 
 _FAUCET_WEI: Final = 10_000 * WEI_PER_ETHER
 _TRANSFER_GAS: Final = 21_000
@@ -28,7 +30,7 @@ class Anvil:
     """A chain whose blocks are mined only when asked for, with the time of the wall clock.
 
     There are no development accounts: their keys are public, and production code must never get used to them.
-    Ether comes from an account whose key is drawn at the start and stays in this process.
+    Ether comes from an account whose key is drawn here and lies in the folder, as bitcoind's wallet does.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Anvil:
         self._chain_lock = threading.RLock()
         self._rpc = JsonRpc(port=port)
         self._faucet: LocalAccount = Account.create()
+        write_private(folder / FAUCET_KEY_NAME, self._faucet.key.hex())
         self._funded = False
         self.url = f"http://{LOOPBACK}:{port}"
         options = {
@@ -125,20 +128,7 @@ class Anvil:
     def send(self, *, address: str, amount_wei: int) -> str:
         """Pay from the pledgor's account; the transaction hash."""
         with self._chain_lock:
-            base_fee_wei = int(self._block("latest")["baseFeePerGas"], 16)
-            signed = self._faucet.sign_transaction(
-                {
-                    "type": 2,
-                    "chainId": CHAIN_ID,
-                    "nonce": int(self.call("eth_getTransactionCount", self.pledgor_address, "pending"), 16),
-                    "to": bytes.fromhex(address.removeprefix("0x")),
-                    "value": amount_wei,
-                    "gas": _TRANSFER_GAS,
-                    "maxPriorityFeePerGas": _PRIORITY_FEE_WEI,
-                    "maxFeePerGas": 2 * base_fee_wei + _PRIORITY_FEE_WEI,
-                }
-            )
-            return self._broadcast("0x" + bytes(signed.raw_transaction).hex())
+            return transfer(self._rpc, self._faucet, address=address, amount_wei=amount_wei)
 
     def mine(self, blocks: int = 1) -> tuple[str, ...]:
         """Mine blocks with what waits in the mempool; their hashes."""
@@ -198,3 +188,21 @@ class Anvil:
 
     def _answers(self) -> bool:
         return int(self.call("eth_chainId"), 16) == CHAIN_ID
+
+
+def transfer(rpc: JsonRpc, sender: LocalAccount, *, address: str, amount_wei: int) -> str:
+    """Sign and broadcast a plain payment; the transaction hash."""
+    latest = rpc.call("eth_getBlockByNumber", "latest", *_HASHES_ONLY)
+    signed = sender.sign_transaction(
+        {
+            "type": 2,
+            "chainId": CHAIN_ID,
+            "nonce": int(rpc.call("eth_getTransactionCount", sender.address, "pending"), 16),
+            "to": bytes.fromhex(address.removeprefix("0x")),
+            "value": amount_wei,
+            "gas": _TRANSFER_GAS,
+            "maxPriorityFeePerGas": _PRIORITY_FEE_WEI,
+            "maxFeePerGas": 2 * int(latest["baseFeePerGas"], 16) + _PRIORITY_FEE_WEI,
+        }
+    )
+    return str(rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex()))

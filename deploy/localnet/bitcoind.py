@@ -79,7 +79,50 @@ class BitcoinRpcUser:
     password_file: Path
 
 
-class Bitcoind:
+class BitcoinRpc:
+    """The localnet's own access to its node, by the cookie: from any process of this user.
+
+    Args:
+        folder: the node's.
+    """
+
+    def __init__(self, *, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._port = port
+
+    def call(self, method: str, *parameters: Any) -> Any:
+        """Any RPC, as the localnet itself.
+
+        Raises:
+            RpcError: the node answered with an error.
+            OSError: it could not be reached.
+        """
+        return self._rpc().call(method, *parameters)
+
+    def wallet_call(self, method: str, *parameters: Any) -> Any:
+        """Any RPC of the pledgor's wallet; raises as `call` does."""
+        return self._rpc(path=f"/wallet/{_WALLET}").call(method, *parameters)
+
+    def send(self, *, address: str, amount_sats: int) -> str:
+        """Pay from the pledgor's wallet and broadcast; the transaction id."""
+        amount = Decimal(amount_sats) / SATS_PER_BITCOIN
+        options = {"fee_rate": _FEE_SATS_PER_VBYTE, "add_to_wallet": True}
+        sent = self.wallet_call("send", {address: amount}, None, "unset", None, options)
+        raw = self.wallet_call("gettransaction", sent["txid"])["hex"]
+        return str(self.call("sendrawtransaction", raw))
+
+    def balance_of(self, address: str) -> int:
+        """What lies at any address, in satoshis."""
+        found = self.call("scantxoutset", "start", [f"addr({address})"])
+        return int(Decimal(found["total_amount"]) * SATS_PER_BITCOIN)
+
+    def _rpc(self, *, path: str = "/") -> JsonRpc:
+        # The cookie changes at every start.
+        cookie = (self._folder / "regtest/.cookie").read_text(encoding="ascii")
+        return JsonRpc(port=self._port, path=path, credentials=cookie)
+
+
+class Bitcoind(BitcoinRpc):
     """A regtest node with txindex.
 
     Every user has a whitelist of its own: custody may also broadcast, signers only read. The localnet itself
@@ -101,8 +144,7 @@ class Bitcoind:
         users: Mapping[str, Collection[str]],
         supervisor: Supervisor,
     ) -> None:
-        self._folder = folder
-        self._port = port
+        super().__init__(folder=folder, port=port)
         self._chain_lock = threading.RLock()
         self.url = f"http://{LOOPBACK}:{port}"
         self.users = {name: self._add_user(name, credentials_folder) for name in users}
@@ -147,19 +189,6 @@ class Bitcoind:
         self.stop()
         self.start()
 
-    def call(self, method: str, *parameters: Any) -> Any:
-        """Any RPC, as the localnet itself.
-
-        Raises:
-            RpcError: the node answered with an error.
-            OSError: it could not be reached.
-        """
-        return self._rpc().call(method, *parameters)
-
-    def wallet_call(self, method: str, *parameters: Any) -> Any:
-        """Any RPC of the pledgor's wallet; raises as `call` does."""
-        return self._rpc(path=f"/wallet/{_WALLET}").call(method, *parameters)
-
     def height(self) -> int:
         return int(self.call("getblockcount"))
 
@@ -180,13 +209,8 @@ class Bitcoind:
         return int(Decimal(self.wallet_call("getbalance")) * SATS_PER_BITCOIN)
 
     def send(self, *, address: str, amount_sats: int) -> str:
-        """Pay from the pledgor's wallet and broadcast; the transaction id."""
-        amount = Decimal(amount_sats) / SATS_PER_BITCOIN
-        options = {"fee_rate": _FEE_SATS_PER_VBYTE, "add_to_wallet": True}
         with self._chain_lock:
-            sent = self.wallet_call("send", {address: amount}, None, "unset", None, options)
-            raw = self.wallet_call("gettransaction", sent["txid"])["hex"]
-            return str(self.call("sendrawtransaction", raw))
+            return super().send(address=address, amount_sats=amount_sats)
 
     def mine(self, blocks: int = 1) -> tuple[str, ...]:
         """Mine blocks with what waits in the mempool; their hashes. Nobody owns the coinbases."""
@@ -261,11 +285,6 @@ class Bitcoind:
                 return False
             raise
         return True
-
-    def _rpc(self, *, path: str = "/") -> JsonRpc:
-        # The cookie changes at every start.
-        cookie = (self._folder / "regtest/.cookie").read_text(encoding="ascii")
-        return JsonRpc(port=self._port, path=path, credentials=cookie)
 
     def _add_user(self, name: str, folder: Path) -> BitcoinRpcUser:
         password_file = folder / f"bitcoind-{name}.password"

@@ -42,6 +42,16 @@ class Certificate:
     authority_file: Path
 
 
+def issued(folder: Path, name: str) -> Certificate:
+    """The files of a leaf that an authority wrote to its folder; they may not be there."""
+    return Certificate(
+        name=name,
+        certificate_file=folder / f"{name}.pem",
+        key_file=folder / f"{name}-key.pem",
+        authority_file=folder / "ca.pem",
+    )
+
+
 class CertificateAuthority:
     """An ECDSA P-256 authority that signs leaves for one localnet (RFC 5280).
 
@@ -73,22 +83,16 @@ class CertificateAuthority:
             ValueError: the name was issued with the other kind before.
         """
         with self._lock:
-            key_file = self._folder / f"{name}-key.pem"
-            certificate_file = self._folder / f"{name}.pem"
+            certificate = issued(self._folder, name)
             if name not in self._issued:
                 key = ec.generate_private_key(ec.SECP256R1())
                 leaf = self._leaf(
                     name=name, public_key=key.public_key(), server=server, by_address=by_address
                 )
-                write_private(key_file, _pem(key))
-                write_private(certificate_file, leaf.public_bytes(serialization.Encoding.PEM))
-                self._issued[name] = Certificate(
-                    name=name,
-                    certificate_file=certificate_file,
-                    key_file=key_file,
-                    authority_file=self.authority_file,
-                )
-            elif server != _is_server(certificate_file):
+                write_private(certificate.key_file, _pem(key))
+                write_private(certificate.certificate_file, leaf.public_bytes(serialization.Encoding.PEM))
+                self._issued[name] = certificate
+            elif server != _is_server(certificate.certificate_file):
                 raise ValueError(f"{name} was issued as {'client' if server else 'server'} before")
             return self._issued[name]
 

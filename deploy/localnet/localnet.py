@@ -20,6 +20,7 @@ from deploy.localnet.people import Person, gather
 from deploy.localnet.policy import signed_policy
 from deploy.localnet.ports import Ports
 from deploy.localnet.processes import ManagedProcess, Supervisor
+from deploy.localnet.profiles import write_profiles
 from deploy.localnet.service_process import ServiceProcess
 from deploy.localnet.signer_process import signer_configuration
 from deploy.localnet.state import DEFAULT_FOLDER, StateFolder, write_private
@@ -80,6 +81,7 @@ class Localnet:
     openbao: tuple[OpenBao, ...]
     people: Mapping[str, Person]
     policy: Envelope
+    profiles: Mapping[str, Path]
     signers: Mapping[int, ServiceProcess]
     custody: ServiceProcess
 
@@ -160,6 +162,14 @@ class Localnet:
         ports = {number: self.ports.port(f"signer-{number}") for number in SIGNERS}
         self.signers = {number: self._create_signer(number, ports, policy_file) for number in SIGNERS}
         self.custody = self._create_custody(ports, policy_file)
+        self.profiles = write_profiles(
+            folder=self.state.folder("profiles"),
+            people=self.people.values(),
+            server=self.custody.target,
+            server_name=CUSTODY_NAME,
+            policy_file=policy_file,
+            policy_digest=self.policy.digest,
+        )
         services = (*self.signers.values(), self.custody)
         for service in services:
             self._emit(EventKind.STARTING, service.name)

@@ -110,17 +110,28 @@ class ServiceProcess:
         return (sys.executable, "-m", module, "--config", str(self.configuration_file), *arguments)
 
     def _serves(self) -> bool:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=self.certificate.authority_file.read_bytes(),
-            private_key=self.certificate.key_file.read_bytes(),
-            certificate_chain=self.certificate.certificate_file.read_bytes(),
-        )
-        options = [("grpc.ssl_target_name_override", self.certificate.name)]
-        with grpc.secure_channel(self.target, credentials, options=options) as channel:
-            try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(
-                    health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS
-                )
-            except grpc.RpcError:
-                return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return is_serving(self.target, caller=self.certificate, name=self.certificate.name)
+
+
+def is_serving(target: str, *, caller: Certificate, name: str) -> bool:
+    """What the health service of a process says (grpc.health.v1); no answer is no.
+
+    Args:
+        target: host and port.
+        caller: any certificate of the authority may ask.
+        name: that the process's own certificate must carry.
+    """
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=caller.authority_file.read_bytes(),
+        private_key=caller.key_file.read_bytes(),
+        certificate_chain=caller.certificate_file.read_bytes(),
+    )
+    options = [("grpc.ssl_target_name_override", name)]
+    with grpc.secure_channel(target, credentials, options=options) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS
+            )
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -27,7 +27,7 @@ class Text(str):
     def __new__(cls, value: str) -> Self:
         """Check, then hold."""
         if not cls.pattern.fullmatch(value):
-            raise ValueError(f"{value[:72]!r} is not a valid {cls.__name__}")
+            raise ValueError(f"{value[:72]!r} is not a valid {cls.__name__} ({cls.pattern.pattern})")
         return super().__new__(cls, value)
 
     @property

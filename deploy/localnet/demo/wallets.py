@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bip322core import build_to_sign, build_to_spend, encode_simple
 from embit.ec import PrivateKey
+from embit.networks import NETWORKS
 from embit.script import p2pkh, p2wpkh
 from embit.transaction import SIGHASH
 from eth_account import Account as EthAccount
@@ -28,6 +29,11 @@ class BitcoinWallet:
     @property
     def destination(self) -> BitcoinDestination:
         return BitcoinDestination(script_pubkey=ScriptPubKey(p2wpkh(self.key).data.hex()))
+
+    @property
+    def text(self) -> str:
+        """The address as people write it (BIP-173)."""
+        return str(p2wpkh(self.key).address(NETWORKS["regtest"]))
 
     def prove(self, message: str) -> Proof:
         """A BIP-322 simple signature."""
@@ -57,6 +63,11 @@ class EthereumWallet:
     @property
     def destination(self) -> EthereumDestination:
         return EthereumDestination(address=self.address)
+
+    @property
+    def text(self) -> str:
+        """The address as people write it (EIP-55)."""
+        return str(self.account.address)
 
     def prove(self, message: str) -> Proof:
         """An EIP-191 signature."""

@@ -3,11 +3,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from deploy.localnet import Localnet
 from deploy.localnet.demo.onboarding import list_destinations, open_account
 from deploy.localnet.demo.pledging import deposit
 from deploy.localnet.demo.record import Recorder
 from deploy.localnet.demo.stage import set_stage
+from deploy.localnet.localnet import Localnet
 from signers.statements.amounts import Asset
 from tests.system.crash.scene import Scene
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from deploy.localnet import Localnet
 from deploy.localnet.anvil import Anvil
 from deploy.localnet.bitcoind import Bitcoind
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.openbao import OpenBao
 from deploy.localnet.service_process import ServiceProcess
 

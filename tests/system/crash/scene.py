@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 from grpc import StatusCode
 
 from custody.client import BaileeError
-from deploy.localnet import Localnet
 from deploy.localnet.demo.payout import APPROVERS, Payout, Settled, agree, approve, look, request
 from deploy.localnet.demo.stage import PATIENCE_SECONDS, Stage
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.service_process import ServiceProcess
 from signers.statements.amounts import Asset, Sats, Wei
 

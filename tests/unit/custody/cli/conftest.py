@@ -38,6 +38,8 @@ class Run:
 
 
 Bailee = Callable[..., Run]
+Profiles = Callable[[Person], Path]
+Play = Callable[..., Run]
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def target(custody: FakeCustody, authority: CertificateAuthority) -> Iterator[st
 @pytest.fixture
 def profile(
     target: str, authority: CertificateAuthority, world: World, key_folder: Path, tmp_path: Path
-) -> Callable[[Person], Path]:
+) -> Profiles:
     """Writes the profile of a person of the world."""
 
     def write(person: Person) -> Path:
@@ -125,6 +127,17 @@ def bailee(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bailee:
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Run(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def play(bailee: Bailee, profile: Profiles) -> Play:
+    """Runs a command as a person."""
+
+    def run(person: Person, *arguments: object, json: bool = True) -> Run:
+        flags = ("--profile", profile(person), *(("--json",) if json else ()))
+        return bailee(*arguments, *flags)
 
     return run
 

@@ -1,6 +1,6 @@
 """Every step of the journeys through the command, over real mutual TLS, against a service in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from json import loads as parse
 from pathlib import Path
@@ -21,24 +21,11 @@ from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, IntentId, Seconds
 from signers.statements.intent import Intent, Release
 from tests.factories import BTC, Person, World, build_world
-from tests.unit.custody.cli.conftest import Bailee, Run
+from tests.unit.custody.cli.conftest import Bailee, Play, Profiles
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody, Refused, failed
 from tests.unit.custody.client.test_reader import HEARTBEAT, snapshot
 
 ACCOUNT = "acct-client-one"
-Profiles = Callable[[Person], Path]
-Play = Callable[..., Run]
-
-
-@pytest.fixture
-def play(bailee: Bailee, profile: Profiles) -> Play:
-    """Runs a command as a person."""
-
-    def run(person: Person, *arguments: object, json: bool = True) -> Run:
-        flags = ("--profile", profile(person), *(("--json",) if json else ()))
-        return bailee(*arguments, *flags)
-
-    return run
 
 
 def statement(request: Any, kind: type[Any]) -> Any:

@@ -137,6 +137,8 @@ class FakeCustody:
         self.prices = [self.price(envelope) for asset in Asset for envelope in world.prices(asset)]
         self.report = self.make_report()
         self.events: list[collateral_service_pb2.WatchCollateralResponse] = []
+        self.end_stream: Callable[[grpc.ServicerContext], None] = lambda _context: None
+        """What follows the events; the stream ends in order where this returns."""
 
     def _account(self) -> account_pb2.Account:
         account, envelope = self.world.account, self.world.account_envelope
@@ -197,6 +199,7 @@ class FakeCustody:
             ),
             state=withdrawal_pb2.Withdrawal.STATE_AWAITING_SIGNATURES,
             intent=intent.payload(),
+            intent_envelope=self.world.approve(intent).to_json(),
             intent_digest=intent.digest,
             receipts=[
                 self.receipt(signer, intent, act)
@@ -552,6 +555,7 @@ class _Servicer:
     def _watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         self._custody.calls.append(("WatchCollateral", request))
         yield from self._custody.events
+        self._custody.end_stream(context)
 
 
 @contextmanager

@@ -1,10 +1,22 @@
 """The connection: mutual TLS, typed errors, retries that have one effect."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import grpc
 import pytest
 from google.rpc import code_pb2
 
-from custody.client import BaileeError, Connection, Reader, TrustRoot, VerificationError, read_policy
+from custody.client import (
+    BaileeError,
+    Connection,
+    Credentials,
+    Reader,
+    TrustRoot,
+    VerificationError,
+    read_policy,
+)
 from custody.client.reader import PAGES_MAX
 from deploy.localnet.certificates import CertificateAuthority
 from tests.unit.custody.client.fake_service import (
@@ -45,6 +57,24 @@ async def test_another_service_is_not_talked_to(
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
     assert not caught.value.decided
     assert custody.calls == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda c: replace(c, authority=c.private_key), "holds no PEM certificate"),
+        (lambda c: replace(c, certificate=c.private_key), "holds no PEM certificate"),
+        (lambda c: replace(c, private_key=c.certificate), "holds no PEM private key"),
+        (lambda c: replace(c, certificate=c.authority), "is not the key of"),
+    ],
+)
+def test_files_that_cannot_work_are_named(
+    authority: CertificateAuthority, change: Callable[[Credentials], Credentials], why: str
+) -> None:
+    credentials = credentials_of(authority, "client.test")
+    credentials.channel_credentials()
+    with pytest.raises(ValueError, match=why):
+        change(credentials).channel_credentials()
 
 
 async def test_an_error_keeps_reason_data_and_message(connection: Connection, custody: FakeCustody) -> None:
@@ -90,10 +120,12 @@ async def test_a_service_that_was_down_for_long_is_found_again_soon(
     """By default gRPC would wait for up to two minutes before it tries to connect again."""
     told: dict[str, object] = {}
     connect = grpc.aio.secure_channel
-    monkeypatch.setattr(
-        "grpc.aio.secure_channel",
-        lambda *arguments, options: told.update(options) or connect(*arguments, options=options),
-    )
+
+    def connecting(target: str, credentials: grpc.ChannelCredentials, *, options: Any) -> grpc.aio.Channel:
+        told.update(options)
+        return connect(target, credentials, options=options)
+
+    monkeypatch.setattr("grpc.aio.secure_channel", connecting)
     async with Connection("127.0.0.1:1", credentials_of(authority, "client.test")):
         assert told["grpc.max_reconnect_backoff_ms"] == 2_000
 

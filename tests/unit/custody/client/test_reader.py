@@ -1,14 +1,24 @@
 """Reads: reports never go back, streams say what was asked for, intents pay where the pledgor signed."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 from bailee.custody.v1 import cause_pb2, collateral_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from custody.client import Connection, EventKind, Reader, SigningRecord, TrustRoot, VerificationError
+from custody.client import (
+    BaileeError,
+    Connection,
+    EventKind,
+    Reader,
+    SigningRecord,
+    TrustRoot,
+    VerificationError,
+)
 from custody.client.signing_record import LINKS_KEPT, BatchMark
 from signers.statements.allowlist import BitcoinDestination
 from signers.statements.amounts import Asset
@@ -236,6 +246,27 @@ async def test_a_stream_may_be_behind_a_read_made_meanwhile(
     custody.report = custody.make_report(batch=7, account_sequence=9)
     await reader.report(account)
     assert (await anext(stream)).report is not None
+
+
+async def test_a_stream_ends_at_its_deadline(reader: Reader, custody: FakeCustody, account: str) -> None:
+    def linger(context: grpc.ServicerContext) -> None:
+        gone = threading.Event()
+        context.add_callback(gone.set)
+        gone.wait(timeout=10)
+
+    custody.events, custody.end_stream = [snapshot(custody)], linger
+    events = [event async for event in reader.watch(account, deadline_seconds=1.0)]
+    assert [event.kind for event in events] == [EventKind.SNAPSHOT]
+
+
+async def test_a_stream_that_the_service_ends_early_is_an_error(
+    reader: Reader, custody: FakeCustody, account: str
+) -> None:
+    custody.events = [snapshot(custody)]
+    custody.end_stream = lambda context: context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "so soon")
+    with pytest.raises(BaileeError) as caught:
+        [event async for event in reader.watch(account, deadline_seconds=60.0)]
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize(
