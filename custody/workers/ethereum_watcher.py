@@ -101,8 +101,8 @@ class EthereumWatcher:
         except ForkBelowWindow as error:
             self._health.disagree(Asset.ETH, str(error))
             raise NodesDisagree(subject="Ethereum below the recorded window", answers=[str(error)]) from error
-        self._health.agree(Asset.ETH)
         if found is None:
+            self._health.agree(Asset.ETH, now=self._clock())
             return False
         try:
             await self._store.execute(lambda uow: self._apply(uow, found))

@@ -11,6 +11,7 @@ from custody.application.ports.chains import ChainDataInvalid
 from custody.application.ports.store import SignedReport
 from custody.domain.account import Halt
 from custody.domain.lien import LienState
+from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from custody.workers.expiry import Expiry
 from custody.workers.reconciler import INTERVAL_SECONDS, Reconciler
 from custody.workers.report_publisher import REPUBLISH_SECONDS, REVALUE_SECONDS, ReportPublisher
@@ -120,6 +121,23 @@ async def test_where_nodes_disagree_the_value_is_disputed_and_lends_nothing(
     assert await publisher.tick()
     disputed = position(stage, Asset.ETH)
     assert (disputed.status, disputed.lending_value) == (ValueStatus.DISPUTED, reports.NOTHING)
+    assert position(stage, Asset.BTC).status is ValueStatus.OK
+
+
+async def test_where_nodes_are_silent_the_value_is_disputed_and_lends_nothing(
+    stage: Stage, publisher: ReportPublisher
+) -> None:
+    """Fresh prices make an old view of a chain no fresher."""
+    await publisher.tick()
+    stage.be_silent(SILENCE_SECONDS_MAX + 1)
+    await stage.ethereum_watcher.tick()
+    stage.custody.publish_prices()
+    assert await publisher.tick()
+    unseen = position(stage, Asset.BTC)
+    assert (unseen.status, unseen.lending_value) == (ValueStatus.DISPUTED, reports.NOTHING)
+    assert position(stage, Asset.ETH).status is ValueStatus.OK
+    await stage.bitcoin_watcher.tick()
+    assert await publisher.tick()
     assert position(stage, Asset.BTC).status is ValueStatus.OK
 
 

@@ -1,10 +1,13 @@
 """Both watchers: deposits seen, credited, taken back; spends of ours and of nobody's; chains that change."""
 
+from typing import Any
+
 import pytest
 
-from custody.application.ports.chains import BlockHeader, NodesDisagree
+from custody.application.ports.chains import BlockHeader, ChainUnavailable, NodesDisagree
 from custody.domain.account import Halt
 from custody.domain.deposit import Deposit, DepositState, Outpoint
+from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.amounts import Asset
 from tests.factories import BTC, ETH
 from tests.unit.custody.adapters.blocks import transaction
@@ -20,6 +23,16 @@ async def stage() -> Stage:
 
 def script(stage: Stage) -> bytes:
     return stage.world.account.bitcoin.script_pubkey.raw
+
+
+class Silent:
+    """Nodes that do not answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def no_answer(*arguments: object) -> None:
+            raise ChainUnavailable(answered=1, needed=2, causes=["node-b: timed out"])
+
+        return no_answer
 
 
 def deposits(stage: Stage) -> list[Deposit]:
@@ -151,7 +164,7 @@ async def test_a_fork_below_the_recorded_window_is_a_dispute_and_changes_nothing
     stage.bitcoin.mine(10)
     with pytest.raises(NodesDisagree):
         await stage.bitcoin_watcher.tick()
-    assert Asset.BTC in stage.health.disputed
+    assert Asset.BTC in stage.health.disputed(now=stage.clock())
     assert stage.custody.balances(Asset.BTC) == before
 
 
@@ -163,10 +176,37 @@ async def test_nodes_that_disagree_are_a_dispute_until_they_agree(stage: Stage) 
     honest, stage.bitcoin_watcher._chain = stage.bitcoin_watcher._chain, Divided()  # type: ignore[assignment] # a stand-in
     with pytest.raises(NodesDisagree):
         await stage.bitcoin_watcher.tick()
-    assert stage.health.why(Asset.BTC) == "the tip: a / b"
+    assert stage.health.why(Asset.BTC, now=stage.clock()) == "the tip: a / b"
     stage.bitcoin_watcher._chain = honest
     await stage.bitcoin_watcher.tick()
-    assert stage.health.why(Asset.BTC) is None
+    assert stage.health.why(Asset.BTC, now=stage.clock()) is None
+
+
+async def test_a_chain_is_disputed_until_the_ledger_has_caught_up(stage: Stage) -> None:
+    """What the ledger says before is an old view, and old views are not lent against."""
+    stage.bitcoin.mine(100)
+    stage.start()
+    while await stage.bitcoin_watcher.tick():
+        assert Asset.BTC in stage.health.disputed(now=stage.clock())
+    assert Asset.BTC not in stage.health.disputed(now=stage.clock())
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_a_chain_that_nobody_has_seen_for_a_while_is_disputed(stage: Stage, asset: Asset) -> None:
+    """The owner of a node that is needed stops answering: what it hides must not stay lent against."""
+    watchers: list[Any] = [stage.bitcoin_watcher, stage.ethereum_watcher]
+    silent, heard = watchers if asset is Asset.BTC else reversed(watchers)
+    answering, silent._chain = silent._chain, Silent()
+    for seconds, disputed in ((SILENCE_SECONDS_MAX, set()), (1, {asset})):
+        stage.be_silent(seconds)
+        with pytest.raises(ChainUnavailable):
+            await silent.tick()
+        await heard.tick()
+        assert stage.health.disputed(now=stage.clock()) == disputed
+    assert stage.health.why(asset, now=stage.clock()) == f"not seen for {SILENCE_SECONDS_MAX + 1} s"
+    silent._chain = answering
+    await silent.tick()
+    assert stage.health.why(asset, now=stage.clock()) is None
 
 
 # Ethereum.
