@@ -75,7 +75,7 @@ def check_majority(*, nodes: int, needed: int) -> None:
 
 
 async def ask(nodes: Sequence[N], question: Callable[[N], Awaitable[T]]) -> Answers[N, T]:
-    """Ask every node at once.
+    """Ask every node at once. A node that has not got what was asked for has not answered.
 
     Raises:
         WrongNetwork: a node is of another chain: a fault of the deployment that no majority heals.
@@ -90,7 +90,7 @@ async def ask(nodes: Sequence[N], question: Callable[[N], Awaitable[T]]) -> Answ
 async def _one(node: N, question: Callable[[N], Awaitable[T]]) -> tuple[T] | str:
     try:
         return (await question(node),)
-    except _FAULTS as error:
+    except (*_FAULTS, *_ABSENCES) as error:
         return f"{node.name}: {error}"
 
 
