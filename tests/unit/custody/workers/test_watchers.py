@@ -4,11 +4,19 @@ from typing import Any
 
 import pytest
 
-from custody.application.ports.chains import BlockHeader, ChainUnavailable, NodesDisagree
+from custody.application.ports.chains import (
+    BlockHeader,
+    ChainDataInvalid,
+    ChainUnavailable,
+    Executed,
+    NodesDisagree,
+)
 from custody.domain.account import Halt
 from custody.domain.deposit import Deposit, DepositState, Outpoint
+from custody.domain.withdrawal import WithdrawalState
 from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.amounts import Asset
+from signers.statements.identifiers import TxId
 from tests.factories import BTC, ETH
 from tests.unit.custody.adapters.blocks import transaction
 from tests.unit.custody.workers.stage import CONFIRMATIONS, Stage
@@ -281,6 +289,36 @@ async def test_a_pause_longer_than_nodes_keep_states_starts_from_the_last_final_
     await stage.watch()
     books = stage.custody.balances(Asset.ETH)
     assert (books.pending, books.available) == (0, 2 * ETH)
+    assert not stage.custody.account.halts
+
+
+async def test_a_head_that_is_replaced_while_we_ask_what_happened_in_it_halts_nobody() -> None:
+    """Proven is a state after the payout; asked about it afterwards, the nodes know of no such thing."""
+    stage = Stage()
+    await stage.fund()
+    stage.request(Asset.ETH)
+    await stage.drive()
+    stage.custody.agree(stage.present(Asset.ETH))
+    await stage.drive()
+    stage.pass_time(700)
+    await stage.drive()
+    waiting = dict(stage.ethereum.mempool)
+    assert len(waiting) == 1
+    stage.ethereum.mine()
+    executed = stage.ethereum.executed
+
+    async def after_a_reorganisation(tx_hash: TxId) -> Executed | None:
+        stage.ethereum.executed = executed  # type: ignore[method-assign] # once
+        stage.ethereum.reorg(1)
+        stage.ethereum.mempool.update(waiting)
+        return await executed(tx_hash)
+
+    stage.ethereum.executed = after_a_reorganisation  # type: ignore[method-assign] # a node that changes its mind
+    with pytest.raises(ChainDataInvalid, match="the chain moved"):
+        await stage.ethereum_watcher.tick()
+    assert not stage.custody.account.halts
+    await stage.settle(Asset.ETH)
+    assert stage.state(Asset.ETH) is WithdrawalState.SETTLED
     assert not stage.custody.account.halts
 
 
