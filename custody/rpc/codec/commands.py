@@ -9,7 +9,7 @@ from bailee.custody.v1 import lien_service_pb2 as lien_rpc
 from bailee.custody.v1 import price_service_pb2 as price_rpc
 from bailee.custody.v1 import withdrawal_service_pb2 as withdrawal_rpc
 
-from custody.application.accounts import CreateAccount, SignAccount
+from custody.application.accounts import CreateAccount, LiftHalt, SignAccount
 from custody.application.consents import ApproveWithdrawal, ReleaseWithdrawal, SignWithdrawal
 from custody.application.destinations import ApproveDestination, CreateDestination
 from custody.application.liens import PostLien, ReserveLien, VoidLien
@@ -18,6 +18,7 @@ from custody.application.withdrawals import CancelWithdrawal, CreateWithdrawal
 from custody.domain.errors import FieldInvalid
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.rpc.codec import names
+from custody.rpc.codec.accounts import HALTS_IN
 from custody.rpc.codec.values import parse_amount, parse_envelope
 from signers.statements.account import Enforcement, Party
 from signers.statements.identifiers import (
@@ -61,6 +62,16 @@ def sign_account(request: account_rpc.SignAccountRequest) -> SignAccount:
         account=names.parse_account(request.name, field="name"),
         etag=parse_etag(request.etag),
         envelope=parse_envelope(request.envelope, field="envelope"),
+    )
+
+
+def lift_halt(request: account_rpc.LiftHaltRequest) -> LiftHalt:
+    """One halt of an account."""
+    return LiftHalt(
+        request_id=RequestId(request.request_id),
+        account=names.parse_account(request.name, field="name"),
+        etag=parse_etag(request.etag),
+        halt=HALTS_IN[request.halt],
     )
 
 

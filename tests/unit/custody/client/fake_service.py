@@ -386,6 +386,8 @@ class FakeCustody:
     def _on_sign_account(self, request: Any) -> Any:
         return self.account
 
+    _on_lift_halt = _on_sign_account
+
     def _on_create_destination(self, request: Any) -> Any:
         envelope = Envelope.from_json(request.envelope)
         return destination_pb2.Destination(
