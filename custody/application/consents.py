@@ -18,7 +18,13 @@ from custody.application.destinations import require_one_approver
 from custody.application.idempotency import once
 from custody.application.liens import require_priced
 from custody.application.ports.store import UnitOfWork
-from custody.application.signed import read, refusals, require_same, require_single_signature
+from custody.application.signed import (
+    read,
+    refusals,
+    require_same,
+    require_single_signature,
+    without_revoked,
+)
 from custody.application.withdrawals import (
     intent_envelope,
     maker_of,
@@ -227,7 +233,7 @@ def _awaiting(
     principal: Principal,
     now: Seconds,
 ) -> tuple[PledgeAccount, Withdrawal]:
-    """The account and the withdrawal, which awaits signatures and has not lapsed."""
+    """The account and the withdrawal, which awaits signatures and has not lapsed. Revoked keys' are gone."""
     account = account_of(uow, command.account, principal=principal)
     present = withdrawal_of(uow, command.account, command.withdrawal)
     require_etag(command.etag, present.etag)
@@ -235,7 +241,17 @@ def _awaiting(
     account.require_unhalted()
     if now >= present.expires_at:
         raise StatementStale(f"the intent expired at {present.expires_at}", tag=Tag.INTENT_EXPIRED)
-    return account, present
+    return account, _standing(present, account=account, policy=policy_in_force(uow).policy, now=now)
+
+
+def _standing(present: Withdrawal, *, account: PledgeAccount, policy: Policy, now: Seconds) -> Withdrawal:
+    """The withdrawal without the approvals of keys that were revoked since."""
+    gathered = intent_envelope(present)
+    maker = maker_of(present, account).public_key
+    intent = without_revoked(gathered, policy=policy, maker=maker, now=now)
+    dropped = {s.keyid for s in gathered.signatures} - {s.keyid for s in intent.signatures}
+    signatures = tuple(each for each in present.signatures if each.keyid not in dropped)
+    return replace(present, intent=intent, signatures=signatures)
 
 
 def _collect(
