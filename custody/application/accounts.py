@@ -30,6 +30,7 @@ from custody.domain.errors import (
 )
 from custody.domain.identifiers import Etag, RequestId
 from custody.domain.ledger import Cause, CauseKind
+from custody.domain.output_script import is_standard
 from custody.domain.principal import Principal, Role
 from signers.statements.account import Enforcement, Party
 from signers.statements.envelope import Envelope
@@ -86,7 +87,8 @@ def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now
     Raises:
         PrincipalNotAllowed: the caller is not the custodian.
         AlreadyExists: the id is taken.
-        FieldInvalid: the parties are not three entities with three keys.
+        FieldInvalid: the parties are not three entities with three keys, or the enforcement's script is none
+            that somebody in particular can spend from.
         PolicyForbids: a party's key stands in the policy under another entity.
     """
     require_role(principal, Role.CUSTODIAN)
@@ -105,6 +107,8 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
     parties = (command.pledgor, command.secured_party, command.custodian)
     if len({p.entity for p in parties}) != 3 or len({p.public_key for p in parties}) != 3:
         raise FieldInvalid("the three parties are three entities with three keys", field="pledgor")
+    if not is_standard(command.enforcement.bitcoin):
+        raise FieldInvalid("not P2PKH, P2SH, P2WPKH, P2WSH or P2TR", field="enforcement.bitcoin")
     for party in parties:
         _require_unshared(party, policy.policy)
     if uow.account(command.account) is not None:

@@ -19,12 +19,11 @@ from custody.domain.errors import FieldInvalid
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.rpc.codec import names
 from custody.rpc.codec.accounts import HALTS_IN
-from custody.rpc.codec.values import parse_amount, parse_envelope
+from custody.rpc.codec.values import parse_amount, parse_envelope, parse_public_key
 from signers.statements.account import Enforcement, Party
 from signers.statements.identifiers import (
     AccountId,
     DestinationId,
-    Ed25519Key,
     EntityId,
     EthereumAddress,
     LienId,
@@ -41,8 +40,8 @@ def create_account(request: account_rpc.CreateAccountRequest, *, custodian: Part
     return CreateAccount(
         request_id=RequestId(request.request_id),
         account=AccountId(request.account_id),
-        pledgor=_party(account.pledgor),
-        secured_party=_party(account.secured_party),
+        pledgor=_party(account.pledgor, field="account.pledgor"),
+        secured_party=_party(account.secured_party, field="account.secured_party"),
         custodian=custodian,
         enforcement=Enforcement(
             bitcoin=ScriptPubKey(account.enforcement.bitcoin_script_pubkey.hex()),
@@ -51,8 +50,11 @@ def create_account(request: account_rpc.CreateAccountRequest, *, custodian: Part
     )
 
 
-def _party(message: account_pb2.Account.Party) -> Party:
-    return Party(entity=EntityId(message.entity), public_key=Ed25519Key(message.public_key.hex()))
+def _party(message: account_pb2.Account.Party, *, field: str) -> Party:
+    return Party(
+        entity=EntityId(message.entity),
+        public_key=parse_public_key(message.public_key, field=f"{field}.public_key"),
+    )
 
 
 def sign_account(request: account_rpc.SignAccountRequest) -> SignAccount:
