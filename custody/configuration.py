@@ -80,6 +80,7 @@ class Limits(Section):
     unary_deadline_seconds_max: Annotated[float, Field(gt=0, le=600)] = 60.0
     stream_deadline_seconds_max: Annotated[float, Field(gt=0, le=7 * 24 * 3600)] = 24 * 3600.0
     concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    calls_per_caller_max: Annotated[int, Field(ge=1, le=100_000)] = 128
     shutdown_grace_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
 
 

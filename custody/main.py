@@ -217,6 +217,7 @@ def serving(told: Configuration, store: Store, feed: Feed) -> Server:
             stream_seconds_max=told.limits.stream_deadline_seconds_max,
         ),
         concurrent_calls_max=told.limits.concurrent_calls_max,
+        calls_per_caller_max=told.limits.calls_per_caller_max,
     )
     return Server(backend, terms)
 

@@ -25,6 +25,8 @@ from custody.application.ports.chains import (
 
 HEIGHTS_BACK_MAX = 6
 """How far below the common height nodes may still differ and be merely racing (a fork of a few blocks)."""
+LAG_BLOCKS_MAX = 6
+"""How far one node's tip may be behind another's while a block travels."""
 
 _FAULTS = (RpcUnavailable, RpcError, ChainDataInvalid)
 _ABSENCES = (BlockNotFound, TransactionNotFound)
@@ -73,7 +75,7 @@ def check_majority(*, nodes: int, needed: int) -> None:
 
 
 async def ask(nodes: Sequence[N], question: Callable[[N], Awaitable[T]]) -> Answers[N, T]:
-    """Ask every node at once.
+    """Ask every node at once. A node that has not got what was asked for has not answered.
 
     Raises:
         WrongNetwork: a node is of another chain: a fault of the deployment that no majority heals.
@@ -88,7 +90,7 @@ async def ask(nodes: Sequence[N], question: Callable[[N], Awaitable[T]]) -> Answ
 async def _one(node: N, question: Callable[[N], Awaitable[T]]) -> tuple[T] | str:
     try:
         return (await question(node),)
-    except _FAULTS as error:
+    except (*_FAULTS, *_ABSENCES) as error:
         return f"{node.name}: {error}"
 
 
@@ -145,20 +147,35 @@ async def first_proven(nodes: Sequence[N], *, question: Callable[[N], Awaitable[
     raise ChainUnavailable(answered=0, needed=1, causes=causes)
 
 
-async def highest_agreed(nodes: Sequence[H], *, needed: int, tops: Answers[H, BlockHeader]) -> BlockHeader:
+async def highest_agreed(
+    nodes: Sequence[H],
+    *,
+    needed: int,
+    tops: Answers[H, BlockHeader],
+    lag_blocks_max: int = LAG_BLOCKS_MAX,
+) -> BlockHeader:
     """The highest block that `needed` nodes have on their chain.
 
     Args:
         nodes: whom to ask.
         needed: how many must say the same.
         tops: each node's own highest block.
+        lag_blocks_max: how far it may be behind what a node says that is not outvoted.
 
     Raises:
         ChainUnavailable: too few answered.
-        NodesDisagree: they are on different chains.
+        NodesDisagree: they are on different chains, or a node that is needed stays behind the others.
     """
     tops.require(needed)
-    common = sorted((top.height for top in tops.values), reverse=True)[needed - 1]
+    heights = sorted((top.height for top in tops.values), reverse=True)
+    common = heights[needed - 1]
+    # Those outvoted may say any height. One more says this or a higher one: a node that is needed and stays
+    # where it is would keep the view from moving.
+    believed = heights[len(nodes) - needed]
+    if believed - common > lag_blocks_max:
+        raise NodesDisagree(
+            subject=f"a chain at {believed}, a node that is needed at {common}", answers=_said(tops)
+        )
     if len({top for top in tops.values if top.height == common}) == 1 and _count_at(tops, common) >= needed:
         return next(top for top in tops.values if top.height == common)
     for height in range(common, max(-1, common - HEIGHTS_BACK_MAX), -1):
@@ -173,8 +190,12 @@ async def highest_agreed(nodes: Sequence[H], *, needed: int, tops: Answers[H, Bl
             continue
     raise NodesDisagree(
         subject=f"the chain below {common}",
-        answers=[f"{node.name}: {top.height} {top.block_hash}" for node, top in tops.given],
+        answers=_said(tops),
     )
+
+
+def _said(tops: Answers[H, BlockHeader]) -> list[str]:
+    return [f"{node.name}: {top.height} {top.block_hash}" for node, top in tops.given]
 
 
 def _count_at(tops: Answers[H, BlockHeader], height: int) -> int:

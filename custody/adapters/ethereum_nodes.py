@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import median_high
+from typing import Final
 
 from custody.adapters.agreement import Answers, agreed, ask, check_majority, first_proven, highest_agreed
 from custody.adapters.ethereum_node import EthereumNode, transaction_hash
@@ -15,6 +16,9 @@ from custody.application.ports.chains import (
     FeeQuote,
 )
 from signers.statements.identifiers import EthereumAddress, TxId
+
+FINALITY_LAG_BLOCKS_MAX: Final = 96
+"""Three epochs of 32 slots: finality comes an epoch at a time, and not to all nodes at once."""
 
 
 class EthereumNodes:
@@ -49,7 +53,9 @@ class EthereumNodes:
         known = Answers(tuple((node, top) for node, top in tops.given if top is not None), tops.faults)
         if len(known.given) < self._needed:
             raise BlockNotFound("nothing is final yet")
-        return await highest_agreed(self._nodes, needed=self._needed, tops=known)
+        return await highest_agreed(
+            self._nodes, needed=self._needed, tops=known, lag_blocks_max=FINALITY_LAG_BLOCKS_MAX
+        )
 
     async def block_at(self, height: int) -> BlockHeader:
         """As the port says."""

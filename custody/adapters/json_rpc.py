@@ -25,8 +25,22 @@ T = TypeVar("T")
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 """A full Bitcoin block is 8 MB of hexadecimal; nothing asked for here is longer."""
 THREADS_MAX: Final = 4
+FRACTION_CHARS_MAX: Final = 40
+"""And how many places from its point a fraction may begin: `1e999999` is short, its integer is not."""
 WAITING_MAX: Final = 64
 """Calls in flight or waiting for a thread; more are refused rather than queued for ever."""
+
+
+_UNUSABLE: Final = (
+    OSError,
+    http.client.HTTPException,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What sending, parsing or reading may raise for what is no answer, or nests or counts without end."""
 
 
 class RpcUnavailable(Exception):  # noqa: N818 - named by what happened, as the ports' conditions are
@@ -93,7 +107,8 @@ class JsonRpc:
             method: the RPC's name.
             params: its positional parameters.
             read: turns the result into what is wanted; runs in the thread. What it raises for a result of the
-                wrong form (`ValueError`, `TypeError`, `LookupError`) counts as no usable answer.
+                wrong form (`ValueError`, `TypeError`, `LookupError`, `ArithmeticError`) counts as no usable
+                answer.
             timeout_seconds: where this call may take longer than the endpoint's others.
 
         Raises:
@@ -123,7 +138,7 @@ class JsonRpc:
         try:
             answer = self._exchange(body.encode(), limit)
             return read(_result(answer))
-        except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError) as error:
+        except _UNUSABLE as error:
             self._disconnect()
             raise RpcUnavailable(
                 f"{self.endpoint.name}: {method}: {type(error).__name__}: {str(error)[:200]}"
@@ -188,18 +203,26 @@ def _result(answer: bytes) -> Json:
         RpcError: it is an error.
         ValueError: it is neither.
     """
-    document = json.loads(answer, parse_float=Decimal, parse_constant=_refuse_constant)
+    document = json.loads(answer, parse_float=_fraction, parse_constant=_refuse_constant)
     if not isinstance(document, dict):
         raise TypeError("the answer is not an object")
     error = document.get("error")
     if error is not None:
         if not isinstance(error, dict):
             raise ValueError(f"an error that is not an object: {str(error)[:100]}")
-        raise RpcError(int(error.get("code", 0)), str(error.get("message", ""))[:500])
+        raise RpcError(as_int(error.get("code", 0)), str(error.get("message", ""))[:500])
     if "result" not in document:
         raise ValueError("the answer has no result")
     result: Json = document["result"]
     return result
+
+
+def _fraction(text: str) -> Decimal:
+    """A number with a point or an exponent, of a size that costs nothing to calculate with."""
+    number = Decimal(text)
+    if len(text) > FRACTION_CHARS_MAX or abs(number.adjusted()) > FRACTION_CHARS_MAX:
+        raise ValueError(f"{text[:72]} is no amount, rate or difficulty")
+    return number
 
 
 def _refuse_constant(name: str) -> Json:

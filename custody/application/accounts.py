@@ -13,21 +13,24 @@ from custody.application.access import (
     existing_account,
     policy_in_force,
     require_etag,
+    require_party,
     require_role,
 )
 from custody.application.idempotency import once
 from custody.application.journal import change
 from custody.application.ports.store import UnitOfWork
 from custody.application.signed import require_same, require_single_signature
-from custody.domain.account import AccountState, Halt, Onboarding, PledgeAccount
+from custody.domain.account import LIFTABLE, AccountState, Halt, Onboarding, PledgeAccount
 from custody.domain.errors import (
     AlreadyExists,
     FieldInvalid,
     LedgerInvariant,
     PolicyForbids,
+    StateConflict,
 )
 from custody.domain.identifiers import Etag, RequestId
 from custody.domain.ledger import Cause, CauseKind
+from custody.domain.output_script import is_standard
 from custody.domain.principal import Principal, Role
 from signers.statements.account import Enforcement, Party
 from signers.statements.envelope import Envelope
@@ -61,6 +64,16 @@ class SignAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiftHalt:
+    """Take one reason to halt back."""
+
+    request_id: RequestId
+    account: AccountId
+    etag: Etag
+    halt: Halt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HaltAccount:
     """Stop an account: nothing flows out and nothing more is lent against it."""
 
@@ -74,7 +87,8 @@ def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now
     Raises:
         PrincipalNotAllowed: the caller is not the custodian.
         AlreadyExists: the id is taken.
-        FieldInvalid: the parties are not three entities with three keys.
+        FieldInvalid: the parties are not three entities with three keys, or the enforcement's script is none
+            that somebody in particular can spend from.
         PolicyForbids: a party's key stands in the policy under another entity.
     """
     require_role(principal, Role.CUSTODIAN)
@@ -93,6 +107,8 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
     parties = (command.pledgor, command.secured_party, command.custodian)
     if len({p.entity for p in parties}) != 3 or len({p.public_key for p in parties}) != 3:
         raise FieldInvalid("the three parties are three entities with three keys", field="pledgor")
+    if not is_standard(command.enforcement.bitcoin):
+        raise FieldInvalid("not P2PKH, P2SH, P2WPKH, P2WSH or P2TR", field="enforcement.bitcoin")
     for party in parties:
         _require_unshared(party, policy.policy)
     if uow.account(command.account) is not None:
@@ -170,22 +186,57 @@ def halt(uow: UnitOfWork, command: HaltAccount, *, now: Seconds) -> PledgeAccoun
     if command.halt in account.halts:
         return account
     halted = replace(account, halts=account.halts | {command.halt})
-    return change(uow, halted, Cause(CauseKind.ACCOUNT), now=now)
+    return change(uow, halted, Cause(CauseKind.HALT, command.halt), now=now)
 
 
-def lift_halt(uow: UnitOfWork, command: HaltAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
-    """Take one reason to halt back, once a person has looked at it.
+def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
+    """Take one reason to halt back, once a person has looked at it; on record with who did.
+
+    It opens nothing by itself: the account stays halted until ledger and chain were compared and found equal
+    (`reconciled`), so a halt whose cause still holds comes back.
 
     Raises:
-        PrincipalNotAllowed: the caller is not the custodian.
-        AccountNotFound: there is none.
-        FieldInvalid: a shortfall is lifted by the coins that fill it and by nobody.
+        AccountNotFound: there is none in the caller's scope.
+        PrincipalNotAllowed: the caller does not act for the custodian.
+        EtagStale: halted otherwise than when it was looked at.
+        FieldInvalid: what ends by itself alone: a shortfall is lifted by the coins that fill it.
+        StateConflict: the account is not halted for this reason.
     """
-    require_role(principal, Role.CUSTODIAN)
-    if command.halt is Halt.REORG_SHORTFALL:
-        raise FieldInvalid("a shortfall is lifted by what fills it", field="halt")
-    account = existing_account(uow, command.account)
+    account_of(uow, command.account, principal=principal)
+    return once(
+        uow,
+        principal=principal,
+        method="accounts.lift_halt",
+        request_id=command.request_id,
+        command=command,
+        effect=lambda: _lift_halt(uow, command, principal=principal, now=now),
+    )
+
+
+def _lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
+    account = account_of(uow, command.account, principal=principal)
+    require_party(principal, account.custodian, role=Role.CUSTODIAN)
+    require_etag(command.etag, account.etag)
+    if command.halt not in LIFTABLE:
+        raise FieldInvalid(f"{command.halt} ends with its cause, nobody lifts it", field="halt")
     if command.halt not in account.halts:
-        return account
-    lifted = replace(account, halts=account.halts - {command.halt})
-    return change(uow, lifted, Cause(CauseKind.ACCOUNT), now=now)
+        raise StateConflict(f"{account.account} is not halted for {command.halt}", field="halt")
+    halts = account.halts - {command.halt} | {Halt.AWAITING_RECONCILIATION}
+    cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {principal.name}")
+    return change(uow, replace(account, halts=halts), cause, now=now)
+
+
+def reconciled(uow: UnitOfWork, account: AccountId, *, agree: bool, now: Seconds) -> PledgeAccount:
+    """What comparing an account with the chains has shown: a halt, or the end of the one that awaited it.
+
+    Raises:
+        AccountNotFound: there is none.
+    """
+    present = existing_account(uow, account)
+    found = frozenset() if agree else {Halt.RECONCILIATION}
+    halts = present.halts - {Halt.AWAITING_RECONCILIATION} | found
+    if halts == present.halts:
+        return present
+    lifted = Cause(CauseKind.HALT_LIFTED, Halt.AWAITING_RECONCILIATION)
+    cause = lifted if agree else Cause(CauseKind.HALT, Halt.RECONCILIATION)
+    return change(uow, replace(present, halts=halts), cause, now=now)

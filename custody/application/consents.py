@@ -6,12 +6,25 @@ A call authorises nothing by itself: the signature in it does, and every signer 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from custody.application.access import account_of, policy_in_force, require_etag, require_role
+from custody.application.access import (
+    account_of,
+    acting_party,
+    policy_in_force,
+    require_etag,
+    require_party,
+    require_role,
+)
 from custody.application.destinations import require_one_approver
 from custody.application.idempotency import once
 from custody.application.liens import require_priced
 from custody.application.ports.store import UnitOfWork
-from custody.application.signed import read, refusals, require_same, require_single_signature
+from custody.application.signed import (
+    read,
+    refusals,
+    require_same,
+    require_single_signature,
+    without_revoked,
+)
 from custody.application.withdrawals import (
     intent_envelope,
     maker_of,
@@ -96,7 +109,7 @@ def sign(uow: UnitOfWork, command: SignWithdrawal, *, principal: Principal, now:
 def _sign(uow: UnitOfWork, command: SignWithdrawal, *, principal: Principal, now: Seconds) -> Withdrawal:
     account, present = _awaiting(uow, command, principal=principal, now=now)
     maker = maker_of(present, account)
-    if principal.entity != maker.entity:
+    if acting_party(account, principal) != maker:
         raise PrincipalNotAllowed(f"{principal.name} does not act for the maker {maker.entity}")
     require_same(command.envelope, present.intent_digest, tag=Tag.APPROVAL_WRONG_INTENT)
     require_single_signature(command.envelope, maker.public_key, tag=Tag.MAKER_MISSING, whose="the maker")
@@ -178,8 +191,7 @@ def _release(
 ) -> Withdrawal:
     account, present = _awaiting(uow, command, principal=principal, now=now)
     secured = account.secured_party
-    if principal.entity != secured.entity or Role.SECURED_PARTY not in principal.roles:
-        raise PrincipalNotAllowed(f"{principal.name} does not act for {secured.entity}")
+    require_party(principal, secured, role=Role.SECURED_PARTY)
     policy = policy_in_force(uow).policy
     require_priced(present.asset, policy=policy, prices=prices, now=now)
     intent = read(Intent, intent_envelope(present), network=policy.network)
@@ -221,7 +233,7 @@ def _awaiting(
     principal: Principal,
     now: Seconds,
 ) -> tuple[PledgeAccount, Withdrawal]:
-    """The account and the withdrawal, which awaits signatures and has not lapsed."""
+    """The account and the withdrawal, which awaits signatures and has not lapsed. Revoked keys' are gone."""
     account = account_of(uow, command.account, principal=principal)
     present = withdrawal_of(uow, command.account, command.withdrawal)
     require_etag(command.etag, present.etag)
@@ -229,7 +241,17 @@ def _awaiting(
     account.require_unhalted()
     if now >= present.expires_at:
         raise StatementStale(f"the intent expired at {present.expires_at}", tag=Tag.INTENT_EXPIRED)
-    return account, present
+    return account, _standing(present, account=account, policy=policy_in_force(uow).policy, now=now)
+
+
+def _standing(present: Withdrawal, *, account: PledgeAccount, policy: Policy, now: Seconds) -> Withdrawal:
+    """The withdrawal without the approvals of keys that were revoked since."""
+    gathered = intent_envelope(present)
+    maker = maker_of(present, account).public_key
+    intent = without_revoked(gathered, policy=policy, maker=maker, now=now)
+    dropped = {s.keyid for s in gathered.signatures} - {s.keyid for s in intent.signatures}
+    signatures = tuple(each for each in present.signatures if each.keyid not in dropped)
+    return replace(present, intent=intent, signatures=signatures)
 
 
 def _collect(

@@ -7,7 +7,13 @@ from custody.application.access import account_of, policy_in_force, require_etag
 from custody.application.idempotency import once
 from custody.application.journal import change
 from custody.application.ports.store import Snapshot, UnitOfWork
-from custody.application.signed import read, refusals, require_same, require_single_signature
+from custody.application.signed import (
+    read,
+    refusals,
+    require_same,
+    require_single_signature,
+    without_revoked,
+)
 from custody.domain.account import PledgeAccount
 from custody.domain.destination import AllowedDestination
 from custody.domain.errors import (
@@ -175,7 +181,9 @@ def _approve(
     require_same(command.envelope, present.digest, tag=Tag.APPROVAL_WRONG_INTENT)
     policy = policy_in_force(uow).policy
     require_one_approver(command.envelope, policy=policy, principal=principal, now=now)
-    merged = present.envelope.with_signatures_of([command.envelope])
+    maker = account.pledgor
+    standing = without_revoked(present.envelope, policy=policy, maker=maker.public_key, now=now)
+    merged = standing.with_signatures_of([command.envelope])
     with refusals(field="envelope"):
         reached = quorum.approvals(
             merged,
@@ -183,7 +191,7 @@ def _approve(
             role=PolicyRole.APPROVER,
             required=policy.allowlist_approvers,
             at=now,
-            maker=account.pledgor,
+            maker=maker,
         )
     destination = replace(
         present,

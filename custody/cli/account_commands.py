@@ -1,5 +1,6 @@
 """`bailee account`: pledge accounts. Addresses are printed only after everything behind them verified."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,6 +21,16 @@ from signers.statements.identifiers import EntityId
 
 app = typer.Typer(no_args_is_help=True, help="Pledge accounts.")
 
+
+class LiftableHalt(StrEnum):
+    """Halts that a person lifts; the others end with their cause."""
+
+    UNKNOWN_SPEND = "unknown-spend"
+    FINALITY_REORG = "finality-reorg"
+    RECONCILIATION = "reconciliation"
+
+
+HaltArgument = Annotated[LiftableHalt, typer.Argument(metavar="HALT", help="As `account show` names it.")]
 AgreementOption = Annotated[
     Path, typer.Option("--agreement", help="TOML of what the three parties agreed, keys and addresses.")
 ]
@@ -81,6 +92,13 @@ async def sign(context: Context, account: AccountArgument, agreement: AgreementO
     async with context.connect() as link:
         party = _party(link, agreed, context.profile.need("entity"))
         _print(context, await party.sign_account(account, agreement=agreed))
+
+
+@command(app, "lift-halt")
+async def lift_halt(context: Context, account: AccountArgument, halt: HaltArgument) -> None:
+    """Lift a halt you have looked at (custodian); the account opens if ledger and chains then agree."""
+    async with context.connect() as link:
+        _print(context, await link.custodian().lift_halt(account, f"HALT_{halt.name}"))
 
 
 @command(app, "verify")

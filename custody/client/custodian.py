@@ -1,9 +1,10 @@
-"""The custodian's operator: opens accounts and cancels withdrawals that nobody announced."""
+"""The custodian's operator: opens accounts, lifts halts, cancels withdrawals that nobody announced."""
 
 from bailee.custody.v1 import account_pb2, account_service_pb2
 
 from custody.client.agreement import Agreement
 from custody.client.connection import new_request_id
+from custody.client.names import account_name
 from custody.client.signing_party import SigningParty
 from signers.statements.account import Party
 
@@ -31,6 +32,20 @@ class Custodian(SigningParty):
         )
         created: account_pb2.Account = await self.connection.call(self._accounts.CreateAccount, request)
         return created
+
+    async def lift_halt(self, account: str, halt: str) -> account_pb2.Account:
+        """Lift one halt that was looked at. The account opens once it was compared with both chains.
+
+        Args:
+            account: its id.
+            halt: the API's name of it, such as `HALT_UNKNOWN_SPEND`.
+        """
+        current = await self.account(account)
+        request = account_service_pb2.LiftHaltRequest(
+            name=account_name(account), request_id=new_request_id(), etag=current.etag, halt=halt
+        )
+        lifted: account_pb2.Account = await self.connection.call(self._accounts.LiftHalt, request)
+        return lifted
 
 
 def _party(party: Party) -> account_pb2.Account.Party:

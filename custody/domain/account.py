@@ -47,6 +47,12 @@ class Halt(StrEnum):
     """A chain took back what it had called final."""
     RECONCILIATION = "reconciliation"
     """Ledger and chain disagree."""
+    AWAITING_RECONCILIATION = "awaiting-reconciliation"
+    """The custodian lifted another one. Ledger and chain found equal lifts this one."""
+
+
+LIFTABLE: Final = frozenset({Halt.UNKNOWN_SPEND, Halt.FINALITY_REORG, Halt.RECONCILIATION})
+"""Halts that a person lifts once it has looked. The others are lifted by what ends their cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +90,8 @@ class PledgeAccount:
 
     @property
     def etag(self) -> Etag:
-        """Covers the statement and the state, not the signatures collected."""
-        return etag_of(self.statement_digest, self.state)
+        """Covers the statement, the state and what halts it, not the signatures collected."""
+        return etag_of(self.statement_digest, " ".join((self.state, *sorted(self.halts))))
 
     def party(self, entity: EntityId | None) -> Party | None:
         """The party that is this entity; `None` if it is none of them."""

@@ -52,6 +52,8 @@ class CauseKind(StrEnum):
     """What changed an account."""
 
     ACCOUNT = "account"
+    HALT = "halt"
+    HALT_LIFTED = "halt-lifted"
     DESTINATION = "destination"
     DEPOSIT = "deposit"
     DEPOSIT_REVERSED = "deposit-reversed"
@@ -62,7 +64,10 @@ class CauseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What changed, and which resource: the id of the deposit, lien, withdrawal or destination."""
+    """What changed, and which resource: the id of the deposit, lien, withdrawal or destination.
+
+    Of a halt, why; where a person lifted it, also which principal.
+    """
 
     kind: CauseKind
     reference: str = ""

@@ -42,6 +42,16 @@ class AccountService(AccountServiceServicer):
             lambda uow: _message(uow, accounts.sign(uow, command, principal=context.principal, now=now))
         )
 
+    async def LiftHalt(
+        self, request: account_service_pb2.LiftHaltRequest, context: Call
+    ) -> account_pb2.Account:
+        """Lift one halt; comparing ledger and chains then opens the account."""
+        command = commands.lift_halt(request)
+        now = self._backend.clock()
+        return await self._backend.execute(
+            lambda uow: _message(uow, accounts.lift_halt(uow, command, principal=context.principal, now=now))
+        )
+
     async def CreateDestination(
         self, request: account_service_pb2.CreateDestinationRequest, context: Call
     ) -> destination_pb2.Destination:

@@ -5,7 +5,6 @@ account: a reader that is slow gets the latest one, and costs no memory beyond t
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from custody.application.ports.store import (
 )
 from custody.domain.errors import CustodyError, SubscriberTooSlow
 from custody.domain.ledger import CauseKind
+from custody.rpc.occupancy import Occupancy
 from custody.rpc.refusals import Overloaded, SequenceNotReached, Stopping
 from signers.statements.identifiers import AccountId
 
@@ -94,7 +94,8 @@ class Feed:
     def __init__(self, store: Store) -> None:
         """Listen to nothing before `run`."""
         self._store = store
-        self._mailboxes: dict[Mailbox, str] = {}
+        self._mailboxes: set[Mailbox] = set()
+        self._streams = Occupancy("streams")
         self._reports: dict[AccountId, set[asyncio.Event]] = {}
         self._stopping = False
         self.position: Position = store.projection.position
@@ -136,14 +137,13 @@ class Feed:
         """
         if self._stopping:
             raise Stopping("the service is stopping")
-        if Counter(self._mailboxes.values())[principal] >= STREAMS_PER_PRINCIPAL_MAX:
-            raise Overloaded(f"{principal} holds {STREAMS_PER_PRINCIPAL_MAX} streams already")
         mailbox = Mailbox(wants)
-        self._mailboxes[mailbox] = principal
-        try:
-            yield mailbox
-        finally:
-            del self._mailboxes[mailbox]
+        with self._streams.one_of(principal, most=STREAMS_PER_PRINCIPAL_MAX):
+            self._mailboxes.add(mailbox)
+            try:
+                yield mailbox
+            finally:
+                self._mailboxes.discard(mailbox)
 
     async def report_covering(self, account: AccountId, sequence: int, *, seconds: float) -> SignedReport:
         """The account's report once it covers the sequence.

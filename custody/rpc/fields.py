@@ -19,7 +19,7 @@ PATHS: Final[Mapping[str, Sequence[str]]] = {
     "pledgor": ("account.pledgor",),
     "secured_party": ("account.secured_party",),
     "custodian": ("account",),
-    "enforcement": ("account.enforcement",),
+    "enforcement.bitcoin": ("account.enforcement.bitcoin_script_pubkey",),
 }
 """Where a command's field comes from: the first path that the request has. Others keep their name."""
 

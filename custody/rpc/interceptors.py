@@ -1,16 +1,20 @@
 """What every call goes through before a service sees it, and every answer after.
 
 In this order: correlation id; who calls (`CERTIFICATE_REQUIRED`); may it use this service
-(`PRINCIPAL_NOT_ALLOWED`); until when (`DEADLINE_REQUIRED`); is the request well-formed (`FIELD_INVALID`); the
-service; a refusal becomes a status (`custody.rpc.errors`); one line in the access log, without any content.
+(`PRINCIPAL_NOT_ALLOWED`); until when (`DEADLINE_REQUIRED`); does it hold too much already (`OVERLOADED`); is
+the request well-formed (`FIELD_INVALID`); the service; a refusal becomes a status (`custody.rpc.errors`); one
+line in the access log, without any content.
+
+gRPC hands a unary request over once it is there: a call that never sends one would hold a place and belong to
+nobody. So every method is served as one that reads a stream of requests, of which it takes the first.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 import structlog
@@ -23,15 +27,22 @@ from grpc import aio
 from custody.domain.errors import CustodyError
 from custody.rpc import errors, fields
 from custody.rpc.calls import Call, Outcome
+from custody.rpc.errors import Violation
+from custody.rpc.occupancy import Occupancy
 from custody.rpc.principals import Directory
 from custody.rpc.refusals import DeadlineRequired
-from custody.rpc.validation import parse
+from custody.rpc.validation import RequestInvalid, parse
 
 OURS: Final = "bailee.custody.v1."
 """Services that validate and demand a deadline. The others are gRPC's own health and reflection."""
 
-HEALTH: Final = "grpc.health.v1.Health/"
+HEALTH_CHECK: Final = "grpc.health.v1.Health/Check"
+CALLS_PER_CALLER_MAX: Final = 128
+"""Of the 1,024 served at once: more than a margin engine has in flight, too few to keep others out."""
+CHECKS_PER_CERTIFICATE_MAX: Final = 8
+"""Of health by whoever TLS let in. A check answers at once, unless its caller keeps it open."""
 
+T = TypeVar("T")
 _Context = aio.ServicerContext[Any, Any]
 _log = structlog.get_logger("custody.rpc")
 
@@ -47,10 +58,19 @@ class DeadlineLimits:
 class Edge(aio.ServerInterceptor):
     """The one interceptor of the server."""
 
-    def __init__(self, directory: Directory, deadlines: DeadlineLimits) -> None:
-        """Hold who may call what, and for how long."""
+    def __init__(
+        self,
+        directory: Directory,
+        deadlines: DeadlineLimits,
+        *,
+        calls_per_caller_max: int = CALLS_PER_CALLER_MAX,
+    ) -> None:
+        """Hold who may call what, for how long, and how much at once."""
         self._directory = directory
         self._deadlines = deadlines
+        self._calls_per_caller_max = calls_per_caller_max
+        self._calls = Occupancy("calls")
+        self._checks = Occupancy("health checks")
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -74,10 +94,10 @@ class Edge(aio.ServerInterceptor):
             return self._wrap_foreign(method, inner)
         request = _request_of(method)
         if inner.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
+            return grpc.stream_stream_rpc_method_handler(
                 self._streamed(method, service, request, inner.unary_stream), None, None
             )
-        return grpc.unary_unary_rpc_method_handler(
+        return grpc.stream_unary_rpc_method_handler(
             self._unary(method, service, request, inner.unary_unary), None, None
         )
 
@@ -87,15 +107,15 @@ class Edge(aio.ServerInterceptor):
         service: str,
         request: Descriptor,
         handle: Callable[[Any, Call], Awaitable[Message]],
-    ) -> Callable[[bytes, _Context], Awaitable[bytes]]:
+    ) -> Callable[[AsyncIterator[bytes], _Context], Awaitable[bytes]]:
         limit, kind = self._deadlines.unary_seconds_max, GetMessageClass(request)
 
-        async def unary(raw: bytes, context: _Context) -> bytes:
+        async def unary(requests: AsyncIterator[bytes], context: _Context) -> bytes:
             outcome = _begin(method)
             try:
-                call = self._admit(service, limit, outcome, context)
-                response = await handle(parse(kind, raw), call)
-                return bytes(response.SerializeToString())
+                with self._admitted(service, limit, outcome, context) as call:
+                    response = await handle(parse(kind, await _one(requests)), call)
+                    return bytes(response.SerializeToString())
             except BaseException as error:  # noqa: BLE001 - the process edge: whatever it is, the caller gets a status
                 await _refuse(error, outcome, context, request)
             finally:
@@ -109,17 +129,18 @@ class Edge(aio.ServerInterceptor):
         service: str,
         request: Descriptor,
         handle: Callable[[Any, Call], AsyncGenerator[Message, None]],
-    ) -> Callable[[bytes, _Context], Awaitable[None]]:
+    ) -> Callable[[AsyncIterator[bytes], _Context], Awaitable[None]]:
         limit, kind = self._deadlines.stream_seconds_max, GetMessageClass(request)
 
-        async def streamed(raw: bytes, context: _Context) -> None:
+        async def streamed(requests: AsyncIterator[bytes], context: _Context) -> None:
             outcome = _begin(method)
             try:
-                call = self._admit(service, limit, outcome, context)
-                async with aclosing(handle(parse(kind, raw), call)) as messages:
-                    async for message in messages:
-                        await context.write(message.SerializeToString())
-                        outcome.messages += 1
+                with self._admitted(service, limit, outcome, context) as call:
+                    asked = parse(kind, await _one(requests))
+                    async with aclosing(handle(asked, call)) as messages:
+                        async for message in messages:
+                            await context.write(message.SerializeToString())
+                            outcome.messages += 1
             except BaseException as error:  # noqa: BLE001 - the process edge: whatever it is, the caller gets a status
                 await _refuse(error, outcome, context, request)
             finally:
@@ -127,7 +148,8 @@ class Edge(aio.ServerInterceptor):
 
         return streamed
 
-    def _admit(self, service: str, limit: float, outcome: Outcome, context: _Context) -> Call:
+    @contextmanager
+    def _admitted(self, service: str, limit: float, outcome: Outcome, context: _Context) -> Iterator[Call]:
         principal = self._directory.authenticate(context.auth_context())
         outcome.principal = principal.name
         self._directory.authorise(principal, service)
@@ -137,45 +159,67 @@ class Edge(aio.ServerInterceptor):
                 f"a deadline of at most {limit:g} seconds is required",
                 data={"deadline_max_seconds": f"{limit:g}"},
             )
-        return Call(
-            principal=principal,
-            method=outcome.method,
-            correlation_id=outcome.correlation_id,
-            deadline=outcome.started + remaining,
-        )
+        with self._calls.one_of(principal.name, most=self._calls_per_caller_max):
+            yield Call(
+                principal=principal,
+                method=outcome.method,
+                correlation_id=outcome.correlation_id,
+                deadline=outcome.started + remaining,
+            )
 
     def _wrap_foreign(self, method: str, inner: Any) -> Any:
-        """Reflection is for every principal there is; health, which says little, for whoever TLS let in."""
+        """Reflection and health's stream are for every principal; health's check for whoever TLS let in."""
 
-        async def admit(context: _Context) -> None:
+        async def admit(context: _Context, held: ExitStack) -> None:
             outcome = _begin(method)
             try:
-                if not method.startswith(HEALTH):
-                    outcome.principal = self._directory.authenticate(context.auth_context()).name
+                held.enter_context(self._admitted_foreign(outcome, context))
             except BaseException as error:  # noqa: BLE001 - the process edge, as above
                 await _refuse(error, outcome, context, None)
             finally:
                 _finish(outcome)
 
-        async def unary(request: Any, context: _Context) -> Any:
-            await admit(context)
-            return await inner.unary_unary(request, context)
+        async def unary(requests: AsyncIterator[Any], context: _Context) -> Any:
+            with ExitStack() as held:
+                await admit(context, held)
+                return await inner.unary_unary(await _one(requests), context)
 
-        async def streamed(request: Any, context: _Context) -> None:
-            await admit(context)
-            await inner.unary_stream(request, context)
+        async def streamed(requests: AsyncIterator[Any], context: _Context) -> None:
+            with ExitStack() as held:
+                await admit(context, held)
+                await inner.unary_stream(await _one(requests), context)
 
-        async def conversed(requests: Any, context: _Context) -> AsyncIterator[Any]:
-            await admit(context)
-            async for answer in inner.stream_stream(requests, context):
-                yield answer
+        async def conversed(requests: AsyncIterator[Any], context: _Context) -> AsyncIterator[Any]:
+            with ExitStack() as held:
+                await admit(context, held)
+                async for answer in inner.stream_stream(requests, context):
+                    yield answer
 
         codecs = (inner.request_deserializer, inner.response_serializer)
         if inner.request_streaming:
             return grpc.stream_stream_rpc_method_handler(conversed, *codecs)
         if inner.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(streamed, *codecs)
-        return grpc.unary_unary_rpc_method_handler(unary, *codecs)
+            return grpc.stream_stream_rpc_method_handler(streamed, *codecs)
+        return grpc.stream_unary_rpc_method_handler(unary, *codecs)
+
+    def _admitted_foreign(self, outcome: Outcome, context: _Context) -> AbstractContextManager[None]:
+        connection = context.auth_context()
+        if outcome.method == HEALTH_CHECK:
+            certificate = self._directory.certificate(connection)
+            return self._checks.one_of(certificate, most=CHECKS_PER_CERTIFICATE_MAX)
+        outcome.principal = self._directory.authenticate(connection).name
+        return self._calls.one_of(outcome.principal, most=self._calls_per_caller_max)
+
+
+async def _one(requests: AsyncIterator[T]) -> T:
+    """The one message of a call that has one.
+
+    Raises:
+        RequestInvalid: the caller sent none.
+    """
+    async for request in requests:
+        return request
+    raise RequestInvalid([Violation("", "no message")])
 
 
 def _request_of(method: str) -> Descriptor:

@@ -52,6 +52,11 @@ class Directory:
             raise CertificateRequired("the client certificate names nobody that this service knows")
         return principal
 
+    def certificate(self, connection: Mapping[str, Iterable[bytes]]) -> str:
+        """What a connection's certificate calls itself, principal or not: to count by, never to trust."""
+        names = connection.get("x509_subject_alternative_name", ())
+        return b" ".join(names).decode("ascii", "replace")
+
     def authorise(self, principal: Principal, service: str) -> None:
         """Raise `PrincipalNotAllowed` unless the service's list names the principal."""
         if principal.name not in self._allowed.get(service, frozenset()):

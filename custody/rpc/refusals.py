@@ -29,7 +29,7 @@ class SequenceNotReached(CustodyError):
 
 
 class Overloaded(CustodyError):
-    """The caller holds more streams than it may."""
+    """The caller holds more calls or streams than it may."""
 
     reason = "OVERLOADED"
 

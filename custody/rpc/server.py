@@ -21,7 +21,7 @@ from custody.rpc.account_service import AccountService
 from custody.rpc.approval_service import ApprovalService
 from custody.rpc.backend import Backend
 from custody.rpc.collateral_service import CollateralService
-from custody.rpc.interceptors import OURS, DeadlineLimits, Edge
+from custody.rpc.interceptors import CALLS_PER_CALLER_MAX, OURS, DeadlineLimits, Edge
 from custody.rpc.lien_service import LienService
 from custody.rpc.policy_service import PolicyService
 from custody.rpc.price_service import PriceService
@@ -50,6 +50,7 @@ class ServerTerms:
     directory: Directory
     deadlines: DeadlineLimits = field(default_factory=DeadlineLimits)
     concurrent_calls_max: int = 1024
+    calls_per_caller_max: int = CALLS_PER_CALLER_MAX
 
 
 class Server:
@@ -64,7 +65,9 @@ class Server:
         self._backend = backend
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
-            interceptors=[Edge(terms.directory, terms.deadlines)],
+            interceptors=[
+                Edge(terms.directory, terms.deadlines, calls_per_caller_max=terms.calls_per_caller_max)
+            ],
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),

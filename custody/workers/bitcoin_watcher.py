@@ -66,8 +66,8 @@ class BitcoinWatcher:
         except ForkBelowWindow as error:
             self._health.disagree(Asset.BTC, str(error))
             raise NodesDisagree(subject="Bitcoin below the recorded window", answers=[str(error)]) from error
-        self._health.agree(Asset.BTC)
         if delta is None:
+            self._health.agree(Asset.BTC, now=self._clock())
             return False
         try:
             await self._store.execute(lambda uow: deposits.apply(uow, delta, now=self._clock()))

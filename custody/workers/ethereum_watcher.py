@@ -101,8 +101,8 @@ class EthereumWatcher:
         except ForkBelowWindow as error:
             self._health.disagree(Asset.ETH, str(error))
             raise NodesDisagree(subject="Ethereum below the recorded window", answers=[str(error)]) from error
-        self._health.agree(Asset.ETH)
         if found is None:
+            self._health.agree(Asset.ETH, now=self._clock())
             return False
         try:
             await self._store.execute(lambda uow: self._apply(uow, found))
@@ -229,8 +229,18 @@ class EthereumWatcher:
             movements.append(
                 EthereumMovement(account=account, received=Wei(max(0, received)), outflows=outflows)
             )
+        # States are proven under the block; which transactions made them was asked afterwards, of whatever
+        # chain there was by then. Nobody is halted for what the answers of two chains do not explain.
+        if unexplained or any(each.outflows for each in movements):
+            await self._require_still(point)
         block = EthereumBlock(block=point.ref, parent=_parent(point), movements=tuple(movements))
         return block, unexplained
+
+    async def _require_still(self, point: BlockHeader) -> None:
+        """Raise `ChainDataInvalid` where the nodes have another block at that height by now."""
+        present = await self._chain.block_at(point.height)
+        if present != point:
+            raise ChainDataInvalid(f"block {point.height} became {present.block_hash}: the chain moved")
 
     async def _outflows(
         self,

@@ -1,5 +1,7 @@
 """Compare the ledger with the chains, address by address; an account that differs is halted.
 
+An account whose halt was lifted is compared at once, and opens only when it differs on neither chain.
+
 The ledger follows the chains block by block; this asks the other way round, from what the nodes say stands
 at each address. BTC: the set of unspent outputs, all of them, at the block that the ledger is at. ETH: the
 proven balance at the finalised block that the ledger is at.
@@ -11,11 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from custody.application import accounts
+from custody.application.access import existing_account
 from custody.application.ports.chains import BitcoinChain, ChainDataInvalid, EthereumChain, UnspentOutput
 from custody.application.ports.store import Snapshot, Store
 from custody.domain.account import Halt, Watched
 from custody.domain.chain_view import BlockRef
-from custody.domain.deposit import Coin
+from custody.domain.deposit import Coin, FinalisedBalance
 from custody.domain.withdrawal import WithdrawalState
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset, Wei
@@ -37,10 +40,12 @@ class _Expected:
     bitcoin_units: int
     """By the books: confirmed and pending, less what confirmed withdrawals took that are not settled."""
     address: EthereumAddress
-    balance: Wei | None
-    """At the finalised block on record; `None` where the ledger has not agreed with it yet."""
+    proven: FinalisedBalance | None
+    """What the ledger last agreed with. At another block than the finalised one it has refused that."""
     ethereum_units: int
     """By the books: credited and not settled as left."""
+    awaits: bool
+    """Whether it opens once it was compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,29 +85,45 @@ class Reconciler:
         # Ethereum first: it costs little, and a Bitcoin node that cannot scan must not stop it.
         self._compared = {Asset.ETH: self._ethereum_differences, Asset.BTC: self._bitcoin_differences}
         self._done_at: dict[Asset, Seconds] = {}
+        self._equal: dict[Asset, set[AccountId]] = {asset: set() for asset in self._compared}
+        """Accounts that await it and did not differ, by chain."""
 
     async def tick(self) -> bool:
-        """Compare each chain once per interval. A block that came in between is no finding.
+        """Compare each chain once per interval, and for who awaits it. A block in between is no finding.
 
         Raises:
             ChainError: the nodes gave no usable answer.
         """
-        now = self._clock()
+        now, awaiting = self._clock(), self._awaiting()
         found = False
         for asset, differences in self._compared.items():
+            self._equal[asset] &= awaiting
             done = self._done_at.get(asset)
-            if done is not None and now - done < self._interval_seconds:
+            recent = done is not None and now - done < self._interval_seconds
+            if recent and awaiting <= self._equal[asset]:
                 continue
-            differing = await differences(await self._store.read(_ledger))
+            ledger = await self._store.read(_ledger)
+            differing = await differences(ledger)
             for account in sorted(differing):
-                await self._halt(account, now)
+                await self._conclude(account, agree=False)
             self._done_at[asset] = now
+            self._equal[asset] = {each.account for each in ledger.expected if each.awaits} - differing
             found |= bool(differing)
+        opening = set.intersection(*self._equal.values())
+        for account in sorted(opening):
+            await self._conclude(account, agree=True)
+            for equal in self._equal.values():
+                equal.discard(account)
         return found
 
-    async def _halt(self, account: AccountId, now: Seconds) -> None:
-        command = accounts.HaltAccount(account=account, halt=Halt.RECONCILIATION)
-        await self._store.execute(lambda uow: accounts.halt(uow, command, now=now))
+    def _awaiting(self) -> set[AccountId]:
+        known = self._store.projection.accounts()
+        return {each.account for each in known if Halt.AWAITING_RECONCILIATION in each.halts}
+
+    async def _conclude(self, account: AccountId, *, agree: bool) -> None:
+        await self._store.execute(
+            lambda uow: accounts.reconciled(uow, account, agree=agree, now=self._clock())
+        )
 
     async def _bitcoin_differences(self, ledger: _Ledger) -> set[AccountId]:
         differing = set()
@@ -127,15 +148,18 @@ class Reconciler:
             raise ChainDataInvalid(f"{ledger.finalised} is not on the chain any more")
         differing = set()
         for each in ledger.expected:
-            if each.balance is None:
+            if each.proven is None:
                 continue
             state = await self._ethereum.account_at(each.address, header)
-            if not state.balance == each.balance == Wei(max(0, each.ethereum_units)):
+            refused = each.proven.block != ledger.finalised
+            if refused or not state.balance == each.proven.balance == Wei(max(0, each.ethereum_units)):
                 _log.error(
-                    "%s: %s on the chain, %s proven before, %s by the books",
+                    "%s: %s on the chain at %s, %s proven at %s, %s by the books",
                     each.account,
                     state.balance,
-                    each.balance,
+                    ledger.finalised.height,
+                    each.proven.balance,
+                    each.proven.block.height,
                     each.ethereum_units,
                 )
                 differing.add(each.account)
@@ -160,7 +184,6 @@ def _same_coins(expected: _Expected, found: Sequence[UnspentOutput]) -> bool:
 
 
 def _ledger(snapshot: Snapshot) -> _Ledger:
-    final = snapshot.finalised()
     gone: dict[AccountId, int] = {}
     for withdrawal in snapshot.withdrawals_in({WithdrawalState.CONFIRMING}, asset=Asset.BTC):
         if withdrawal.confirmation is not None:
@@ -168,24 +191,22 @@ def _ledger(snapshot: Snapshot) -> _Ledger:
             gone[withdrawal.account] = gone.get(withdrawal.account, 0) + left
     return _Ledger(
         bitcoin_tip=snapshot.tip(Asset.BTC),
-        finalised=final,
-        expected=[
-            _expected(snapshot, each, final=final, gone=gone.get(each.account, 0))
-            for each in snapshot.watched()
-        ],
+        finalised=snapshot.finalised(),
+        expected=[_expected(snapshot, each, gone=gone.get(each.account, 0)) for each in snapshot.watched()],
     )
 
 
-def _expected(snapshot: Snapshot, each: Watched, *, final: BlockRef | None, gone: int) -> _Expected:
+def _expected(snapshot: Snapshot, each: Watched, *, gone: int) -> _Expected:
     bitcoin = snapshot.balances(each.account, Asset.BTC)
     ethereum = snapshot.balances(each.account, Asset.ETH)
-    proven = snapshot.finalised_balance(each.account)
+    account = existing_account(snapshot, each.account)
     return _Expected(
         account=each.account,
         script=each.script_pubkey,
         coins=tuple(snapshot.coins(each.account)),
         bitcoin_units=bitcoin.confirmed + bitcoin.pending - gone,
         address=each.ethereum_address,
-        balance=proven.balance if proven is not None and proven.block == final else None,
+        proven=snapshot.finalised_balance(each.account),
         ethereum_units=ethereum.confirmed,
+        awaits=Halt.AWAITING_RECONCILIATION in account.halts,
     )

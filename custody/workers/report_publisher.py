@@ -1,7 +1,7 @@
 """Publish collateral reports: value all accounts when something changed, sign their root, record it.
 
 Never on a read: a reader gets the latest batch, and its age says what it is worth. Where the nodes of a chain
-disagree, its values are DISPUTED and lent against at nothing.
+disagree, or nobody has seen its tip for a while, its values are DISPUTED and lent against at nothing.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,8 @@ class ReportPublisher:
         Raises:
             AttestationUnavailable: nothing was signed.
         """
-        now, position, disputed = self._clock(), self._store.projection.position, self._health.disputed
+        now, position = self._clock(), self._store.projection.position
+        disputed = self._health.disputed(now=now)
         if self._looked is not None and not self._stale(position, disputed, now):
             return False
         policy, head, values = await self._store.read(lambda snapshot: _values(snapshot, now))

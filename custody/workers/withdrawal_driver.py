@@ -60,7 +60,7 @@ class WithdrawalDriver:
         ethereum: likewise.
         signers: the signers of the policy.
         verifier: reads what they signed.
-        health: a chain whose nodes disagree is left alone.
+        health: a chain whose nodes disagree, or are silent, is left alone.
         clock: the time.
         pauses: when what failed is tried again.
     """
@@ -107,7 +107,7 @@ class WithdrawalDriver:
         progress = False
         for withdrawal in await self._store.read(outflows.to_drive):
             step = self._steps.get(withdrawal.state)
-            idle = step is None or withdrawal.asset in self._health.disputed
+            idle = step is None or withdrawal.asset in self._health.disputed(now=self._clock())
             if not idle and self._pauses.due(_key(withdrawal), now=self._clock()):
                 progress |= await self._try(withdrawal)
         return progress

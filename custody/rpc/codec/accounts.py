@@ -7,7 +7,7 @@ from bailee.custody.v1 import account_pb2, collateral_report_pb2, destination_pb
 from bailee.custody.v1.account_pb2 import Account
 
 from custody.application.ports.store import SignedPolicy, SignedReport
-from custody.domain.account import AccountState, Onboarding, PledgeAccount
+from custody.domain.account import AccountState, Halt, Onboarding, PledgeAccount
 from custody.domain.destination import AllowedDestination, DestinationState
 from custody.rpc.codec import addresses, names, values
 from signers.statements import multisig, quorum
@@ -24,6 +24,14 @@ STATES: Final = {
     AccountState.PROVING_OWNERSHIP: Account.STATE_PROVING_OWNERSHIP,
     AccountState.ACTIVE: Account.STATE_ACTIVE,
 }
+HALTS: Final = {
+    Halt.REORG_SHORTFALL: Account.HALT_REORG_SHORTFALL,
+    Halt.UNKNOWN_SPEND: Account.HALT_UNKNOWN_SPEND,
+    Halt.FINALITY_REORG: Account.HALT_FINALITY_REORG,
+    Halt.RECONCILIATION: Account.HALT_RECONCILIATION,
+    Halt.AWAITING_RECONCILIATION: Account.HALT_AWAITING_RECONCILIATION,
+}
+HALTS_IN: Final = {number: halt for halt, number in HALTS.items()}
 _COMPLETE: Final = frozenset({Account.STATE_PROVING_OWNERSHIP, Account.STATE_ACTIVE, Account.STATE_HALTED})
 """With every signature, which need not be verified again to say so."""
 
@@ -57,6 +65,7 @@ def account(of: PledgeAccount, onboarding: Onboarding | None, policy: SignedPoli
         network=values.NETWORKS[policy.policy.network],
         state=Account.STATE_HALTED if of.halted else STATES[of.state],
         halt_reason=", ".join(sorted(of.halts)),
+        halts=sorted(HALTS[halt] for halt in of.halts),
         account_sequence=of.sequence,
         encumbrance_sequence=of.encumbrance_sequence,
         encumbrance_digest="" if of.encumbrance_head == GENESIS else of.encumbrance_head,

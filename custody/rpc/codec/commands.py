@@ -9,7 +9,7 @@ from bailee.custody.v1 import lien_service_pb2 as lien_rpc
 from bailee.custody.v1 import price_service_pb2 as price_rpc
 from bailee.custody.v1 import withdrawal_service_pb2 as withdrawal_rpc
 
-from custody.application.accounts import CreateAccount, SignAccount
+from custody.application.accounts import CreateAccount, LiftHalt, SignAccount
 from custody.application.consents import ApproveWithdrawal, ReleaseWithdrawal, SignWithdrawal
 from custody.application.destinations import ApproveDestination, CreateDestination
 from custody.application.liens import PostLien, ReserveLien, VoidLien
@@ -18,12 +18,12 @@ from custody.application.withdrawals import CancelWithdrawal, CreateWithdrawal
 from custody.domain.errors import FieldInvalid
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.rpc.codec import names
-from custody.rpc.codec.values import parse_amount, parse_envelope
+from custody.rpc.codec.accounts import HALTS_IN
+from custody.rpc.codec.values import parse_amount, parse_envelope, parse_public_key
 from signers.statements.account import Enforcement, Party
 from signers.statements.identifiers import (
     AccountId,
     DestinationId,
-    Ed25519Key,
     EntityId,
     EthereumAddress,
     LienId,
@@ -40,8 +40,8 @@ def create_account(request: account_rpc.CreateAccountRequest, *, custodian: Part
     return CreateAccount(
         request_id=RequestId(request.request_id),
         account=AccountId(request.account_id),
-        pledgor=_party(account.pledgor),
-        secured_party=_party(account.secured_party),
+        pledgor=_party(account.pledgor, field="account.pledgor"),
+        secured_party=_party(account.secured_party, field="account.secured_party"),
         custodian=custodian,
         enforcement=Enforcement(
             bitcoin=ScriptPubKey(account.enforcement.bitcoin_script_pubkey.hex()),
@@ -50,8 +50,11 @@ def create_account(request: account_rpc.CreateAccountRequest, *, custodian: Part
     )
 
 
-def _party(message: account_pb2.Account.Party) -> Party:
-    return Party(entity=EntityId(message.entity), public_key=Ed25519Key(message.public_key.hex()))
+def _party(message: account_pb2.Account.Party, *, field: str) -> Party:
+    return Party(
+        entity=EntityId(message.entity),
+        public_key=parse_public_key(message.public_key, field=f"{field}.public_key"),
+    )
 
 
 def sign_account(request: account_rpc.SignAccountRequest) -> SignAccount:
@@ -61,6 +64,16 @@ def sign_account(request: account_rpc.SignAccountRequest) -> SignAccount:
         account=names.parse_account(request.name, field="name"),
         etag=parse_etag(request.etag),
         envelope=parse_envelope(request.envelope, field="envelope"),
+    )
+
+
+def lift_halt(request: account_rpc.LiftHaltRequest) -> LiftHalt:
+    """One halt of an account."""
+    return LiftHalt(
+        request_id=RequestId(request.request_id),
+        account=names.parse_account(request.name, field="name"),
+        etag=parse_etag(request.etag),
+        halt=HALTS_IN[request.halt],
     )
 
 

@@ -25,6 +25,8 @@ LIEN_STATES: Final = {
 }
 CAUSES: Final = {
     CauseKind.ACCOUNT: cause_pb2.CAUSE_ACCOUNT,
+    CauseKind.HALT: cause_pb2.CAUSE_HALT,
+    CauseKind.HALT_LIFTED: cause_pb2.CAUSE_HALT_LIFTED,
     CauseKind.DESTINATION: cause_pb2.CAUSE_DESTINATION,
     CauseKind.DEPOSIT: cause_pb2.CAUSE_DEPOSIT,
     CauseKind.DEPOSIT_REVERSED: cause_pb2.CAUSE_DEPOSIT_REVERSED,

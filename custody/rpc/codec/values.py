@@ -10,7 +10,7 @@ from custody.rpc.codec import addresses
 from signers.statements.allowlist import BitcoinDestination, Destination
 from signers.statements.amounts import Amount, Asset, amount_of, parse_units
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import EthereumAddress, ScriptPubKey, Seconds
+from signers.statements.identifiers import Ed25519Key, EthereumAddress, ScriptPubKey, Seconds
 from signers.statements.network import Network
 from signers.statements.refusals import Refusal
 
@@ -36,6 +36,18 @@ def parse_amount(message: amount_pb2.Amount, *, field: str) -> Amount:
         return amount_of(_ASSETS_IN[message.asset], parse_units(message.units))
     except (KeyError, ValueError) as error:
         raise FieldInvalid(str(error), field=f"{field}.units") from error
+
+
+def parse_public_key(raw: bytes, *, field: str) -> Ed25519Key:
+    """A party's key.
+
+    Raises:
+        FieldInvalid: one under which anyone can sign, or another spelling of one.
+    """
+    try:
+        return Ed25519Key(raw.hex())
+    except ValueError as error:
+        raise FieldInvalid("a weak or non-canonical Ed25519 key", field=field) from error
 
 
 def parse_envelope(data: bytes, *, field: str) -> Envelope:

@@ -104,7 +104,7 @@ def test_no_service_mixes_reads_and_writes(method: MethodDescriptor) -> None:
 
 @named(WRITES)("method")
 def test_decisions_on_what_was_read_carry_its_etag(method: MethodDescriptor) -> None:
-    decides = re.match(r"Sign|Release|Cancel|Approve", method.name) is not None
+    decides = re.match(r"Sign|Release|Cancel|Approve|Lift", method.name) is not None
     assert ("etag" in method.input_type.fields_by_name) == decides
 
 

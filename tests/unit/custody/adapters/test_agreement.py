@@ -5,7 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from custody.adapters.agreement import agreed, ask, check_majority, first_proven, highest_agreed
+from custody.adapters.agreement import (
+    LAG_BLOCKS_MAX,
+    agreed,
+    ask,
+    check_majority,
+    first_proven,
+    highest_agreed,
+)
 from custody.adapters.json_rpc import RpcUnavailable
 from custody.application.ports.chains import (
     BlockHeader,
@@ -80,6 +87,22 @@ async def test_the_highest_block_that_enough_nodes_have_is_the_tip() -> None:
 async def test_one_lying_node_of_three_changes_nothing() -> None:
     nodes = [Node("a"), Node("liar", height=150, branch="lie"), Node("c")]
     assert await tip_of(nodes, 2) == block(100)
+
+
+async def test_a_node_that_is_needed_and_stays_behind_is_a_disagreement() -> None:
+    """Two of two: the owner of one keeps the tip from moving by answering what was once true."""
+    ahead = 90 + LAG_BLOCKS_MAX
+    assert await tip_of([Node("a", height=ahead), Node("frozen", height=90)], 2) == block(90)
+    with pytest.raises(NodesDisagree, match="a node that is needed at 90"):
+        await tip_of([Node("a", height=ahead + 1), Node("frozen", height=90)], 2)
+    three = [Node("a", height=ahead + 1), Node("b", height=ahead + 1), Node("frozen", height=90)]
+    with pytest.raises(NodesDisagree):
+        await tip_of(three, 3)
+
+
+async def test_a_node_that_is_outvoted_may_stay_behind_or_run_ahead() -> None:
+    assert await tip_of([Node("a"), Node("b"), Node("frozen", height=10)], 2) == block(100)
+    assert await tip_of([Node("a"), Node("b"), Node("liar", height=10**9)], 2) == block(100)
 
 
 async def test_a_fork_of_a_few_blocks_lowers_the_tip_to_what_both_have() -> None:

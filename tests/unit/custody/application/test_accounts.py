@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from custody.application import accounts, onboarding
-from custody.domain.account import AccountState, Halt, OwnershipProof
+from custody.domain.account import AccountState, OwnershipProof
 from custody.domain.errors import (
     AccountNotFound,
     AlreadyExists,
@@ -27,7 +27,7 @@ from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, EthereumAddress, Seconds
 from signers.statements.refusals import Tag
 from tests.factories import World, build_world
-from tests.unit.custody.scenario import Custody, active, unchanged
+from tests.unit.custody.scenario import Custody, unchanged
 
 
 @pytest.fixture
@@ -310,32 +310,3 @@ def test_an_account_without_the_holders_proof_is_not_active(prepared: Custody) -
 def test_no_account_is_active_before_it_proves(prepared: Custody) -> None:
     activate = onboarding.ActivateAccount(account=prepared.account_id)
     unchanged(prepared, lambda: prepared.do(onboarding.activate, activate), StateConflict)
-
-
-# halts
-
-
-def test_a_halt_is_lifted_by_the_custodian_alone() -> None:
-    custody = active()
-    command = accounts.HaltAccount(account=custody.account_id, halt=Halt.RECONCILIATION)
-    assert custody.do(accounts.halt, command).halted
-    before = custody.dump()
-    custody.do(accounts.halt, command)
-    assert custody.dump() == before
-    unchanged(
-        custody,
-        lambda: custody.do(accounts.lift_halt, command, principal=custody.engine),
-        PrincipalNotAllowed,
-    )
-    assert not custody.do(accounts.lift_halt, command, principal=custody.custodian).halted
-
-
-def test_nobody_lifts_a_shortfall() -> None:
-    custody = active()
-    command = accounts.HaltAccount(account=custody.account_id, halt=Halt.REORG_SHORTFALL)
-    custody.do(accounts.halt, command)
-    unchanged(
-        custody,
-        lambda: custody.do(accounts.lift_halt, command, principal=custody.custodian),
-        FieldInvalid,
-    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bailee.custody.v1 import account_pb2
 from bailee.custody.v1.collateral_service_pb2 import WatchCollateralResponse
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
@@ -44,6 +45,18 @@ def test_the_custodian_creates_and_the_parties_sign(
         assert play(person, "account", "sign", ACCOUNT, "--agreement", agreement_file).exit_code == 0
     sent = custody.sent("SignAccount")
     assert [statement(request, Account) for request in sent] == [world.account] * 3
+
+
+@pytest.mark.parametrize("halt", ["unknown-spend", "finality-reorg", "reconciliation"])
+def test_the_custodian_lifts_a_halt(play: Play, custody: FakeCustody, world: World, halt: str) -> None:
+    assert play(world.custodian, "account", "lift-halt", ACCOUNT, halt).exit_code == 0
+    (sent,) = custody.sent("LiftHalt")
+    assert account_pb2.Account.Halt.Name(sent.halt) == f"HALT_{halt.upper().replace('-', '_')}"
+
+
+def test_a_halt_that_ends_by_itself_is_no_argument(play: Play, custody: FakeCustody, world: World) -> None:
+    run = play(world.custodian, "account", "lift-halt", ACCOUNT, "reorg-shortfall")
+    assert (run.exit_code, custody.sent("LiftHalt")) == (2, [])
 
 
 def test_a_person_outside_of_the_agreement_signs_nothing(

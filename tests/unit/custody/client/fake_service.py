@@ -496,6 +496,8 @@ class FakeCustody:
     def _on_sign_account(self, request: Any) -> Any:
         return self.account
 
+    _on_lift_halt = _on_sign_account
+
     def _on_create_destination(self, request: Any) -> Any:
         envelope = Envelope.from_json(request.envelope)
         entry = AllowlistEntry.parse(envelope.payload)

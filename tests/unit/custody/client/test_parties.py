@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from bailee.custody.v1 import account_pb2
 
 from custody.client import (
     Agreement,
@@ -171,6 +172,16 @@ async def test_an_account_is_asked_for_by_its_agreement(
     (sent,) = custody.sent("CreateAccount")
     assert sent.account.secured_party.public_key == agreement.secured_party.public_key.raw
     assert sent.account.enforcement.ethereum_address == agreement.enforcement.ethereum.raw
+
+
+async def test_a_halt_is_lifted_on_what_was_read(
+    custodian: Custodian, custody: FakeCustody, account: str
+) -> None:
+    custody.account.etag = "ab" * 16
+    await custodian.lift_halt(account, "HALT_UNKNOWN_SPEND")
+    (sent,) = custody.sent("LiftHalt")
+    assert (sent.name, sent.etag) == (custody.name, "ab" * 16)
+    assert sent.halt == account_pb2.Account.HALT_UNKNOWN_SPEND
 
 
 # Destinations.

@@ -15,6 +15,7 @@ from bailee.custody.v1.account_pb2 import Account
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from custody.domain.account import Halt
 from custody.rpc.codec import names
 from signers.statements.amounts import Asset, Sats
 from signers.statements.encumbrance import EncumbranceKind
@@ -65,6 +66,12 @@ async def with_pending_destination(scenario: Scenario) -> None:
     await scenario.allow(Asset.BTC, approvals=0, destination_id=PENDING_DESTINATION)
 
 
+async def halted(scenario: Scenario) -> None:
+    """One of everything, and an account of which ledger and chain have differed."""
+    await scenario.build()
+    await scenario.halt(Halt.RECONCILIATION)
+
+
 # Who asks.
 
 PARTIES = ("pledgor", "secured", "custodian")
@@ -104,6 +111,15 @@ def sign_account(scenario: Scenario) -> account_rpc.SignAccountRequest:
         request_id=request_id(),
         etag=scenario.account_etag(),
         envelope=scenario.world.sign(scenario.world.account, scenario.world.pledgor).to_json(),
+    )
+
+
+def lift_halt(scenario: Scenario) -> account_rpc.LiftHaltRequest:
+    return account_rpc.LiftHaltRequest(
+        name=ACCOUNT,
+        request_id=request_id(),
+        etag=scenario.account_etag(),
+        halt=Account.HALT_RECONCILIATION,
     )
 
 
@@ -236,6 +252,10 @@ def another_etag(scenario: Scenario, request: Message) -> None:
     request.etag = "0" * 32  # type: ignore[attr-defined]
 
 
+def another_halt(scenario: Scenario, request: Message) -> None:
+    request.halt = Account.HALT_UNKNOWN_SPEND  # type: ignore[attr-defined]
+
+
 def fewer_envelopes(scenario: Scenario, request: Message) -> None:
     del request.envelopes[-1]  # type: ignore[attr-defined]
 
@@ -249,6 +269,7 @@ ROWS: dict[str, Row] = {
     "AccountService/SignAccount": row(
         sign_account, "pledgor", stage=awaiting_signatures, other=another_envelope
     ),
+    "AccountService/LiftHalt": row(lift_halt, "custodian", stage=halted, other=another_halt),
     "AccountService/CreateDestination": row(
         create_destination, "pledgor", other=another_id("destination_id")
     ),

@@ -18,7 +18,7 @@ from custody.application import (
 )
 from custody.application import reports as reporting
 from custody.application.ports.store import Store
-from custody.domain.account import OwnershipProof
+from custody.domain.account import Halt, OwnershipProof
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import (
     BitcoinBlock,
@@ -327,6 +327,9 @@ class Scenario:
         batch, leaves = reporting.next_batch(found, head, policy=self.world.policy, now=self.now)
         signed = self.world.sign(batch, self.world.attestation)
         await self.run(reporting.record_batch, reporting.RecordBatch(envelope=signed, reports=leaves))
+
+    async def halt(self, halt: Halt) -> None:
+        await self.run(accounts.halt, accounts.HaltAccount(account=self.account, halt=halt))
 
     async def build(self) -> None:
         """One of everything."""

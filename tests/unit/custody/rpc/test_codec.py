@@ -12,7 +12,7 @@ from embit import networks
 from embit.descriptor.checksum import add_checksum
 from embit.script import Script
 
-from custody.domain.account import AccountState
+from custody.domain.account import AccountState, Halt
 from custody.domain.deposit import DepositState
 from custody.domain.destination import DestinationState
 from custody.domain.errors import CustodyError
@@ -39,6 +39,7 @@ ONLY_ON_THE_WIRE: dict[str, set[str]] = {
     ("table", "domain", "wire"),
     [
         (accounts.STATES, AccountState, account_pb2.Account.State),
+        (accounts.HALTS, Halt, account_pb2.Account.Halt),
         (accounts.DESTINATION_STATES, DestinationState, destination_pb2.Destination.State),
         (ledger.DEPOSIT_STATES, DepositState, deposit_pb2.Deposit.State),
         (ledger.LIEN_STATES, LienState, lien_pb2.Lien.State),

@@ -1,10 +1,24 @@
 """Every RPC × every rule of its fields: the right status, ErrorInfo and field, and not a byte written."""
 
+import re
+
 import grpc
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 
+from custody.domain.identifiers import RequestId, WithdrawalId
+from signers.statements.identifiers import AccountId, DestinationId, EntityId, LienId, Text
 from tests.unit.custody.rpc.conftest import At
-from tests.unit.custody.rpc.mutations import Mutation, apply, leaves, mutations, reported_rule, rule_ids
+from tests.unit.custody.rpc.mutations import (
+    NARROWER,
+    Mutation,
+    apply,
+    leaves,
+    mutations,
+    refused_by_type,
+    reported_rule,
+    rule_ids,
+)
 from tests.unit.custody.rpc.rows import METHODS, ROWS
 from tests.unit.proto import descriptors as api
 
@@ -70,4 +84,65 @@ async def test_one_wrong_field(name: str, mutation: Mutation, at: At) -> None:
 
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
     assert (mutation.reported, mutation.rule) in refused.fields
+    assert service.dump() == before
+
+
+# What no rule of the protos says, and the types of the domain do.
+
+IDS: dict[str, type[Text]] = {
+    "request_id": RequestId,
+    "account_id": AccountId,
+    "destination_id": DestinationId,
+    "lien_id": LienId,
+    "withdrawal_id": WithdrawalId,
+    "entity": EntityId,
+}
+NAMES = {"name", "parent", "accounts", "destination"}
+COLLECTIONS = "destinations|liens|withdrawals"
+BY_TYPE = [
+    pytest.param(name, mutation, id=f"{name}-{mutation}")
+    for name, method in METHODS.items()
+    for mutation in refused_by_type(method.input_type)
+]
+
+
+def is_as_wide_as_its_type(field: FieldDescriptor) -> bool:
+    """Whether the rule lets through exactly what the field's type takes."""
+    of = api.rules(field)
+    pattern = of.repeated.items.string.pattern if field.is_repeated else of.string.pattern
+    if field.name in IDS:
+        return pattern == f"^{IDS[field.name].pattern.pattern}$"
+    if field.name in NAMES:
+        each = AccountId.pattern.pattern
+        known = pattern.replace(each, "{id}")
+        return known == "^policies/(current|[1-9][0-9]{0,9})$" or bool(
+            re.fullmatch(rf"\^accounts/{{id}}(/({COLLECTIONS})/{{id}}|/collateralReport)?\$", known)
+        )
+    return field.name == "ethereum_address" and of.bytes.len == 20
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_type_is_as_wide_as_its_rule_or_has_a_mutation(name: str) -> None:
+    """A type that refuses what a rule lets through would otherwise answer with a fault of ours."""
+    typed = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
+    unknown = {
+        path
+        for path, field in leaves(METHODS[name].input_type)
+        if field.type in typed and field.name not in NARROWER and not is_as_wide_as_its_type(field)
+    }
+    assert unknown == set()
+
+
+@pytest.mark.parametrize(("name", "mutation"), BY_TYPE)
+async def test_one_value_that_its_type_refuses(name: str, mutation: Mutation, at: At) -> None:
+    row = ROWS[name]
+    service = await at(row)
+    request = row.request(service.scenario)
+    apply(request, mutation)
+    before = service.dump()
+
+    refused = await service.refused(row.caller, name, request)
+
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, mutation.rule)
+    assert refused.paths == {mutation.reported}
     assert service.dump() == before

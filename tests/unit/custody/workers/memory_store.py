@@ -16,7 +16,7 @@ from custody.application.ports.store import (
     Subscription,
     UnitOfWork,
 )
-from custody.domain.account import PledgeAccount
+from custody.domain.account import AccountState, PledgeAccount
 from custody.domain.collateral import PriceSet
 from signers.statements.identifiers import (
     AccountId,
@@ -45,7 +45,7 @@ class MemoryStore:
 
     @property
     def projection(self) -> Projection:
-        return _Position(Position(str(self.commits)))
+        return _Projection(Position(str(self.commits)), self.custody)
 
     async def stopped(self) -> None:
         await asyncio.Event().wait()
@@ -76,14 +76,15 @@ class _Silence:
 
 
 @dataclass(frozen=True)
-class _Position:
+class _Projection:
     position: Position
+    custody: Custody
 
     def account(self, account: AccountId) -> PledgeAccount | None:
         return None
 
     def accounts(self) -> Sequence[PledgeAccount]:
-        return ()
+        return self.custody.ask(lambda uow: uow.accounts_in(set(AccountState)))
 
     def report(self, account: AccountId) -> Any:
         return None

@@ -145,6 +145,14 @@ class Stage:
                 break
 
     def pass_time(self, seconds: int) -> None:
+        """Time in which both watchers go on seeing what they saw, where they saw it."""
+        seen = set(Asset) - self.health.disputed(now=self.custody.now)
+        self.be_silent(seconds)
+        for asset in seen:
+            self.health.agree(asset, now=self.custody.now)
+
+    def be_silent(self, seconds: int) -> None:
+        """Time in which nobody hears of either chain."""
         self.custody.now = Seconds(self.custody.now + seconds)
 
     async def fund(self) -> None:

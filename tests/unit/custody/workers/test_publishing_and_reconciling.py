@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from custody.application import reports
+from custody.application import accounts, reports
 from custody.application.ports.attestation import AttestationUnavailable
 from custody.application.ports.chains import ChainDataInvalid
 from custody.application.ports.store import SignedReport
 from custody.domain.account import Halt
 from custody.domain.lien import LienState
+from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from custody.workers.expiry import Expiry
 from custody.workers.reconciler import INTERVAL_SECONDS, Reconciler
 from custody.workers.report_publisher import REPUBLISH_SECONDS, REVALUE_SECONDS, ReportPublisher
@@ -123,6 +124,23 @@ async def test_where_nodes_disagree_the_value_is_disputed_and_lends_nothing(
     assert position(stage, Asset.BTC).status is ValueStatus.OK
 
 
+async def test_where_nodes_are_silent_the_value_is_disputed_and_lends_nothing(
+    stage: Stage, publisher: ReportPublisher
+) -> None:
+    """Fresh prices make an old view of a chain no fresher."""
+    await publisher.tick()
+    stage.be_silent(SILENCE_SECONDS_MAX + 1)
+    await stage.ethereum_watcher.tick()
+    stage.custody.publish_prices()
+    assert await publisher.tick()
+    unseen = position(stage, Asset.BTC)
+    assert (unseen.status, unseen.lending_value) == (ValueStatus.DISPUTED, reports.NOTHING)
+    assert position(stage, Asset.ETH).status is ValueStatus.OK
+    await stage.bitcoin_watcher.tick()
+    assert await publisher.tick()
+    assert position(stage, Asset.BTC).status is ValueStatus.OK
+
+
 async def test_a_sealed_vault_publishes_nothing_and_the_change_is_published_later(
     stage: Stage, publisher: ReportPublisher, attestor: KeyInMemory
 ) -> None:
@@ -209,6 +227,69 @@ async def test_it_is_done_once_per_interval(stage: Stage, reconciler: Reconciler
     assert not await reconciler.tick()
     stage.pass_time(1)
     assert await reconciler.tick()
+
+
+def lift(stage: Stage, halt: Halt) -> None:
+    custody = stage.custody
+    command = accounts.LiftHalt(
+        request_id=custody.fresh(), account=custody.account_id, etag=custody.account.etag, halt=halt
+    )
+    custody.do(accounts.lift_halt, command, principal=custody.custodian)
+
+
+async def test_an_account_whose_halt_was_lifted_opens_once_both_chains_were_compared(
+    stage: Stage, reconciler: Reconciler
+) -> None:
+    await reconciler.tick()
+    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.UNKNOWN_SPEND)
+    stage.custody.do(accounts.halt, halt)
+    lift(stage, Halt.UNKNOWN_SPEND)
+    stage.bitcoin.mine()  # the ledger is not at the tip: Bitcoin cannot be compared
+    for _ in range(2):
+        with pytest.raises(ChainDataInvalid):
+            await reconciler.tick()
+        assert stage.custody.account.halts == {Halt.AWAITING_RECONCILIATION}
+    await stage.watch()
+    assert not await reconciler.tick()
+    assert not stage.custody.account.halts
+
+
+async def test_a_second_lift_is_compared_anew(stage: Stage, reconciler: Reconciler) -> None:
+    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.UNKNOWN_SPEND)
+    for _ in range(2):
+        stage.custody.do(accounts.halt, halt)
+        lift(stage, Halt.UNKNOWN_SPEND)
+        await reconciler.tick()
+        assert not stage.custody.account.halts
+    coin = stage.custody.ask(lambda uow: uow.coins(stage.custody.account_id))[0]
+    stage.custody.run(lambda uow: uow.save_coin(replace(coin, amount=Sats(coin.amount.units - 1))))
+    stage.custody.do(accounts.halt, halt)
+    lift(stage, Halt.UNKNOWN_SPEND)
+    assert await reconciler.tick()
+    assert stage.custody.account.halts == {Halt.RECONCILIATION}
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_a_halt_whose_cause_still_holds_comes_back_by_itself(
+    stage: Stage, reconciler: Reconciler, asset: Asset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coins are gone, somebody lifts the halt all the same: the account never opens."""
+    await reconciler.tick()
+    if asset is Asset.BTC:
+        (coin,) = stage.custody.ask(lambda uow: uow.coins(stage.custody.account_id))
+        stage.bitcoin.put(transaction(spends=[coin.outpoint], outputs=[(b"\x6a", BTC)]))
+        stage.bitcoin.mine()
+    else:
+        stage.ethereum.pay(stage.world.account.ethereum.address, -ETH)
+        stage.ethereum.mine(stage.ethereum.final_behind + 1)
+    await stage.watch()
+    for cause in (Halt.UNKNOWN_SPEND, Halt.RECONCILIATION):
+        assert stage.custody.account.halts == {cause}
+        lift(stage, cause)
+        assert await reconciler.tick()
+        assert stage.custody.account.halts == {Halt.RECONCILIATION}
+    monkeypatch.setattr(stage.bitcoin, "unspent", None)  # who has been compared is not scanned for again
+    assert not await reconciler.tick()
 
 
 # What runs out.

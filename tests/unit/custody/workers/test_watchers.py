@@ -1,11 +1,22 @@
 """Both watchers: deposits seen, credited, taken back; spends of ours and of nobody's; chains that change."""
 
+from typing import Any
+
 import pytest
 
-from custody.application.ports.chains import BlockHeader, NodesDisagree
+from custody.application.ports.chains import (
+    BlockHeader,
+    ChainDataInvalid,
+    ChainUnavailable,
+    Executed,
+    NodesDisagree,
+)
 from custody.domain.account import Halt
 from custody.domain.deposit import Deposit, DepositState, Outpoint
+from custody.domain.withdrawal import WithdrawalState
+from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.amounts import Asset
+from signers.statements.identifiers import TxId
 from tests.factories import BTC, ETH
 from tests.unit.custody.adapters.blocks import transaction
 from tests.unit.custody.workers.stage import CONFIRMATIONS, Stage
@@ -20,6 +31,16 @@ async def stage() -> Stage:
 
 def script(stage: Stage) -> bytes:
     return stage.world.account.bitcoin.script_pubkey.raw
+
+
+class Silent:
+    """Nodes that do not answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def no_answer(*arguments: object) -> None:
+            raise ChainUnavailable(answered=1, needed=2, causes=["node-b: timed out"])
+
+        return no_answer
 
 
 def deposits(stage: Stage) -> list[Deposit]:
@@ -151,7 +172,7 @@ async def test_a_fork_below_the_recorded_window_is_a_dispute_and_changes_nothing
     stage.bitcoin.mine(10)
     with pytest.raises(NodesDisagree):
         await stage.bitcoin_watcher.tick()
-    assert Asset.BTC in stage.health.disputed
+    assert Asset.BTC in stage.health.disputed(now=stage.clock())
     assert stage.custody.balances(Asset.BTC) == before
 
 
@@ -163,10 +184,37 @@ async def test_nodes_that_disagree_are_a_dispute_until_they_agree(stage: Stage) 
     honest, stage.bitcoin_watcher._chain = stage.bitcoin_watcher._chain, Divided()  # type: ignore[assignment] # a stand-in
     with pytest.raises(NodesDisagree):
         await stage.bitcoin_watcher.tick()
-    assert stage.health.why(Asset.BTC) == "the tip: a / b"
+    assert stage.health.why(Asset.BTC, now=stage.clock()) == "the tip: a / b"
     stage.bitcoin_watcher._chain = honest
     await stage.bitcoin_watcher.tick()
-    assert stage.health.why(Asset.BTC) is None
+    assert stage.health.why(Asset.BTC, now=stage.clock()) is None
+
+
+async def test_a_chain_is_disputed_until_the_ledger_has_caught_up(stage: Stage) -> None:
+    """What the ledger says before is an old view, and old views are not lent against."""
+    stage.bitcoin.mine(100)
+    stage.start()
+    while await stage.bitcoin_watcher.tick():
+        assert Asset.BTC in stage.health.disputed(now=stage.clock())
+    assert Asset.BTC not in stage.health.disputed(now=stage.clock())
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_a_chain_that_nobody_has_seen_for_a_while_is_disputed(stage: Stage, asset: Asset) -> None:
+    """The owner of a node that is needed stops answering: what it hides must not stay lent against."""
+    watchers: list[Any] = [stage.bitcoin_watcher, stage.ethereum_watcher]
+    silent, heard = watchers if asset is Asset.BTC else reversed(watchers)
+    answering, silent._chain = silent._chain, Silent()
+    for seconds, disputed in ((SILENCE_SECONDS_MAX, set()), (1, {asset})):
+        stage.be_silent(seconds)
+        with pytest.raises(ChainUnavailable):
+            await silent.tick()
+        await heard.tick()
+        assert stage.health.disputed(now=stage.clock()) == disputed
+    assert stage.health.why(asset, now=stage.clock()) == f"not seen for {SILENCE_SECONDS_MAX + 1} s"
+    silent._chain = answering
+    await silent.tick()
+    assert stage.health.why(asset, now=stage.clock()) is None
 
 
 # Ethereum.
@@ -241,6 +289,36 @@ async def test_a_pause_longer_than_nodes_keep_states_starts_from_the_last_final_
     await stage.watch()
     books = stage.custody.balances(Asset.ETH)
     assert (books.pending, books.available) == (0, 2 * ETH)
+    assert not stage.custody.account.halts
+
+
+async def test_a_head_that_is_replaced_while_we_ask_what_happened_in_it_halts_nobody() -> None:
+    """Proven is a state after the payout; asked about it afterwards, the nodes know of no such thing."""
+    stage = Stage()
+    await stage.fund()
+    stage.request(Asset.ETH)
+    await stage.drive()
+    stage.custody.agree(stage.present(Asset.ETH))
+    await stage.drive()
+    stage.pass_time(700)
+    await stage.drive()
+    waiting = dict(stage.ethereum.mempool)
+    assert len(waiting) == 1
+    stage.ethereum.mine()
+    executed = stage.ethereum.executed
+
+    async def after_a_reorganisation(tx_hash: TxId) -> Executed | None:
+        stage.ethereum.executed = executed  # type: ignore[method-assign] # once
+        stage.ethereum.reorg(1)
+        stage.ethereum.mempool.update(waiting)
+        return await executed(tx_hash)
+
+    stage.ethereum.executed = after_a_reorganisation  # type: ignore[method-assign] # a node that changes its mind
+    with pytest.raises(ChainDataInvalid, match="the chain moved"):
+        await stage.ethereum_watcher.tick()
+    assert not stage.custody.account.halts
+    await stage.settle(Asset.ETH)
+    assert stage.state(Asset.ETH) is WithdrawalState.SETTLED
     assert not stage.custody.account.halts
 
 

@@ -7,6 +7,7 @@ from custody.application.ports.chains import FeeRate
 from custody.domain.account import Halt
 from custody.domain.withdrawal import WithdrawalState
 from custody.workers import withdrawal_driver
+from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.allowlist import BitcoinDestination, EthereumDestination
 from signers.statements.amounts import Asset
 from signers.statements.refusals import Tag
@@ -71,6 +72,17 @@ async def test_a_withdrawal_is_planned_announced_signed_sent_and_settled(asset: 
     stage = await funded(asset)
     await journey(stage, asset)
     assert_paid_once(stage, asset)
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_nothing_leaves_on_a_chain_that_nobody_has_seen_for_a_while(asset: Asset) -> None:
+    stage = await funded(asset)
+    stage.be_silent(SILENCE_SECONDS_MAX + 1)
+    await stage.drive()
+    assert stage.state(asset) is WithdrawalState.REQUESTED
+    await stage.watch()
+    await stage.drive()
+    assert stage.state(asset) is WithdrawalState.AWAITING_SIGNATURES
 
 
 @pytest.mark.parametrize("asset", Asset)

@@ -15,7 +15,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Account(_message.Message):
-    __slots__ = ("name", "pledgor", "secured_party", "enforcement", "custodian", "network", "state", "halt_reason", "statement", "statement_digest", "envelope", "missing_signatures", "bitcoin_address", "bitcoin_descriptor", "ethereum_address", "ethereum_key_custody", "account_sequence", "encumbrance_sequence", "encumbrance_digest", "create_time", "update_time", "etag")
+    __slots__ = ("name", "pledgor", "secured_party", "enforcement", "custodian", "network", "state", "halt_reason", "statement", "statement_digest", "envelope", "missing_signatures", "bitcoin_address", "bitcoin_descriptor", "ethereum_address", "ethereum_key_custody", "account_sequence", "encumbrance_sequence", "encumbrance_digest", "create_time", "update_time", "etag", "halts")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Account.State]
@@ -32,6 +32,20 @@ class Account(_message.Message):
     STATE_PROVING_OWNERSHIP: Account.State
     STATE_ACTIVE: Account.State
     STATE_HALTED: Account.State
+    class Halt(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        HALT_UNSPECIFIED: _ClassVar[Account.Halt]
+        HALT_REORG_SHORTFALL: _ClassVar[Account.Halt]
+        HALT_UNKNOWN_SPEND: _ClassVar[Account.Halt]
+        HALT_FINALITY_REORG: _ClassVar[Account.Halt]
+        HALT_RECONCILIATION: _ClassVar[Account.Halt]
+        HALT_AWAITING_RECONCILIATION: _ClassVar[Account.Halt]
+    HALT_UNSPECIFIED: Account.Halt
+    HALT_REORG_SHORTFALL: Account.Halt
+    HALT_UNKNOWN_SPEND: Account.Halt
+    HALT_FINALITY_REORG: Account.Halt
+    HALT_RECONCILIATION: Account.Halt
+    HALT_AWAITING_RECONCILIATION: Account.Halt
     class EthereumKeyCustody(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ETHEREUM_KEY_CUSTODY_UNSPECIFIED: _ClassVar[Account.EthereumKeyCustody]
@@ -76,6 +90,7 @@ class Account(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    HALTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     pledgor: Account.Party
     secured_party: Account.Party
@@ -98,4 +113,5 @@ class Account(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     etag: str
-    def __init__(self, name: _Optional[str] = ..., pledgor: _Optional[_Union[Account.Party, _Mapping]] = ..., secured_party: _Optional[_Union[Account.Party, _Mapping]] = ..., enforcement: _Optional[_Union[Account.Enforcement, _Mapping]] = ..., custodian: _Optional[_Union[Account.Party, _Mapping]] = ..., network: _Optional[_Union[_amount_pb2.Network, str]] = ..., state: _Optional[_Union[Account.State, str]] = ..., halt_reason: _Optional[str] = ..., statement: _Optional[bytes] = ..., statement_digest: _Optional[str] = ..., envelope: _Optional[bytes] = ..., missing_signatures: _Optional[_Iterable[str]] = ..., bitcoin_address: _Optional[_Union[_amount_pb2.ChainAddress, _Mapping]] = ..., bitcoin_descriptor: _Optional[str] = ..., ethereum_address: _Optional[_Union[_amount_pb2.ChainAddress, _Mapping]] = ..., ethereum_key_custody: _Optional[_Union[Account.EthereumKeyCustody, str]] = ..., account_sequence: _Optional[int] = ..., encumbrance_sequence: _Optional[int] = ..., encumbrance_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    halts: _containers.RepeatedScalarFieldContainer[Account.Halt]
+    def __init__(self, name: _Optional[str] = ..., pledgor: _Optional[_Union[Account.Party, _Mapping]] = ..., secured_party: _Optional[_Union[Account.Party, _Mapping]] = ..., enforcement: _Optional[_Union[Account.Enforcement, _Mapping]] = ..., custodian: _Optional[_Union[Account.Party, _Mapping]] = ..., network: _Optional[_Union[_amount_pb2.Network, str]] = ..., state: _Optional[_Union[Account.State, str]] = ..., halt_reason: _Optional[str] = ..., statement: _Optional[bytes] = ..., statement_digest: _Optional[str] = ..., envelope: _Optional[bytes] = ..., missing_signatures: _Optional[_Iterable[str]] = ..., bitcoin_address: _Optional[_Union[_amount_pb2.ChainAddress, _Mapping]] = ..., bitcoin_descriptor: _Optional[str] = ..., ethereum_address: _Optional[_Union[_amount_pb2.ChainAddress, _Mapping]] = ..., ethereum_key_custody: _Optional[_Union[Account.EthereumKeyCustody, str]] = ..., account_sequence: _Optional[int] = ..., encumbrance_sequence: _Optional[int] = ..., encumbrance_digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., halts: _Optional[_Iterable[_Union[Account.Halt, str]]] = ...) -> None: ...

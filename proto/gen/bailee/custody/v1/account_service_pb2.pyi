@@ -34,6 +34,18 @@ class SignAccountRequest(_message.Message):
     envelope: bytes
     def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ..., envelope: _Optional[bytes] = ...) -> None: ...
 
+class LiftHaltRequest(_message.Message):
+    __slots__ = ("name", "request_id", "etag", "halt")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    HALT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    request_id: str
+    etag: str
+    halt: _account_pb2.Account.Halt
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ..., halt: _Optional[_Union[_account_pb2.Account.Halt, str]] = ...) -> None: ...
+
 class CreateDestinationRequest(_message.Message):
     __slots__ = ("parent", "destination_id", "request_id", "envelope", "validate_only")
     PARENT_FIELD_NUMBER: _ClassVar[int]

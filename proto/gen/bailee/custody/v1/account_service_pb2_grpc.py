@@ -48,6 +48,11 @@ class AccountServiceStub:
                 request_serializer=bailee_dot_custody_dot_v1_dot_account__service__pb2.SignAccountRequest.SerializeToString,
                 response_deserializer=bailee_dot_custody_dot_v1_dot_account__pb2.Account.FromString,
                 _registered_method=True)
+        self.LiftHalt = channel.unary_unary(
+                '/bailee.custody.v1.AccountService/LiftHalt',
+                request_serializer=bailee_dot_custody_dot_v1_dot_account__service__pb2.LiftHaltRequest.SerializeToString,
+                response_deserializer=bailee_dot_custody_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
         self.CreateDestination = channel.unary_unary(
                 '/bailee.custody.v1.AccountService/CreateDestination',
                 request_serializer=bailee_dot_custody_dot_v1_dot_account__service__pb2.CreateDestinationRequest.SerializeToString,
@@ -78,6 +83,16 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LiftHalt(self, request, context):
+        """Lifts one halt, once somebody has looked at what it is for. The account opens when it was then compared with both
+        chains and did not differ; otherwise it is halted again, for HALT_RECONCILIATION. Caller: custodian.
+        Errors: ETAG_STALE; STATE_CONFLICT (not halted for this); FIELD_INVALID (HALT_REORG_SHORTFALL and
+        HALT_AWAITING_RECONCILIATION end with their cause, nobody lifts them).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateDestination(self, request, context):
         """Proposes a destination for the account's allowlist, by the entry that the pledgor signed; approvers follow by
         ApprovalService.ApproveDestination. Caller: pledgor.
@@ -100,6 +115,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
             'SignAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.SignAccount,
                     request_deserializer=bailee_dot_custody_dot_v1_dot_account__service__pb2.SignAccountRequest.FromString,
+                    response_serializer=bailee_dot_custody_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
+            'LiftHalt': grpc.unary_unary_rpc_method_handler(
+                    servicer.LiftHalt,
+                    request_deserializer=bailee_dot_custody_dot_v1_dot_account__service__pb2.LiftHaltRequest.FromString,
                     response_serializer=bailee_dot_custody_dot_v1_dot_account__pb2.Account.SerializeToString,
             ),
             'CreateDestination': grpc.unary_unary_rpc_method_handler(
@@ -163,6 +183,33 @@ class AccountService:
             target,
             '/bailee.custody.v1.AccountService/SignAccount',
             bailee_dot_custody_dot_v1_dot_account__service__pb2.SignAccountRequest.SerializeToString,
+            bailee_dot_custody_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiftHalt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.custody.v1.AccountService/LiftHalt',
+            bailee_dot_custody_dot_v1_dot_account__service__pb2.LiftHaltRequest.SerializeToString,
             bailee_dot_custody_dot_v1_dot_account__pb2.Account.FromString,
             options,
             channel_credentials,

@@ -16,17 +16,20 @@ class AccountServiceStub:
     def __new__(cls, channel: grpc.aio.Channel) -> AccountServiceAsyncStub: ...
     CreateAccount: grpc.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.CreateAccountRequest, bailee.custody.v1.account_pb2.Account]
     SignAccount: grpc.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.SignAccountRequest, bailee.custody.v1.account_pb2.Account]
+    LiftHalt: grpc.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.LiftHaltRequest, bailee.custody.v1.account_pb2.Account]
     CreateDestination: grpc.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.CreateDestinationRequest, bailee.custody.v1.destination_pb2.Destination]
 
 @type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):  # type: ignore[misc]
     CreateAccount: grpc.aio.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.CreateAccountRequest, bailee.custody.v1.account_pb2.Account]  # type: ignore[assignment]
     SignAccount: grpc.aio.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.SignAccountRequest, bailee.custody.v1.account_pb2.Account]  # type: ignore[assignment]
+    LiftHalt: grpc.aio.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.LiftHaltRequest, bailee.custody.v1.account_pb2.Account]  # type: ignore[assignment]
     CreateDestination: grpc.aio.UnaryUnaryMultiCallable[bailee.custody.v1.account_service_pb2.CreateDestinationRequest, bailee.custody.v1.destination_pb2.Destination]  # type: ignore[assignment]
 
 class AccountServiceServicer:
     def CreateAccount(self, request: bailee.custody.v1.account_service_pb2.CreateAccountRequest, context: Any) -> bailee.custody.v1.account_pb2.Account | Awaitable[bailee.custody.v1.account_pb2.Account]: ...
     def SignAccount(self, request: bailee.custody.v1.account_service_pb2.SignAccountRequest, context: Any) -> bailee.custody.v1.account_pb2.Account | Awaitable[bailee.custody.v1.account_pb2.Account]: ...
+    def LiftHalt(self, request: bailee.custody.v1.account_service_pb2.LiftHaltRequest, context: Any) -> bailee.custody.v1.account_pb2.Account | Awaitable[bailee.custody.v1.account_pb2.Account]: ...
     def CreateDestination(self, request: bailee.custody.v1.account_service_pb2.CreateDestinationRequest, context: Any) -> bailee.custody.v1.destination_pb2.Destination | Awaitable[bailee.custody.v1.destination_pb2.Destination]: ...
 
 def add_AccountServiceServicer_to_server(

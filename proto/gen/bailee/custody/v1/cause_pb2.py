@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/custody/v1/cause.proto\x12\x11\x62\x61ilee.custody.v1*\xdf\x01\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x11\n\rCAUSE_ACCOUNT\x10\x01\x12\x11\n\rCAUSE_DEPOSIT\x10\x02\x12\x1a\n\x16\x43\x41USE_DEPOSIT_REVERSED\x10\x03\x12\x0e\n\nCAUSE_LIEN\x10\x04\x12\x14\n\x10\x43\x41USE_WITHDRAWAL\x10\x05\x12\x1d\n\x19\x43\x41USE_WITHDRAWAL_REOPENED\x10\x06\x12\x0f\n\x0b\x43\x41USE_PRICE\x10\x07\x12\x15\n\x11\x43\x41USE_DESTINATION\x10\x08\x12\x10\n\x0c\x43\x41USE_REPORT\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/custody/v1/cause.proto\x12\x11\x62\x61ilee.custody.v1*\x86\x02\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x11\n\rCAUSE_ACCOUNT\x10\x01\x12\x11\n\rCAUSE_DEPOSIT\x10\x02\x12\x1a\n\x16\x43\x41USE_DEPOSIT_REVERSED\x10\x03\x12\x0e\n\nCAUSE_LIEN\x10\x04\x12\x14\n\x10\x43\x41USE_WITHDRAWAL\x10\x05\x12\x1d\n\x19\x43\x41USE_WITHDRAWAL_REOPENED\x10\x06\x12\x0f\n\x0b\x43\x41USE_PRICE\x10\x07\x12\x15\n\x11\x43\x41USE_DESTINATION\x10\x08\x12\x10\n\x0c\x43\x41USE_REPORT\x10\t\x12\x0e\n\nCAUSE_HALT\x10\n\x12\x15\n\x11\x43\x41USE_HALT_LIFTED\x10\x0b\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bailee.custody.v1.cause_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CAUSE']._serialized_start=53
-  _globals['_CAUSE']._serialized_end=276
+  _globals['_CAUSE']._serialized_end=315
 # @@protoc_insertion_point(module_scope)

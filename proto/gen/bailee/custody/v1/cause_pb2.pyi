@@ -16,6 +16,8 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_PRICE: _ClassVar[Cause]
     CAUSE_DESTINATION: _ClassVar[Cause]
     CAUSE_REPORT: _ClassVar[Cause]
+    CAUSE_HALT: _ClassVar[Cause]
+    CAUSE_HALT_LIFTED: _ClassVar[Cause]
 CAUSE_UNSPECIFIED: Cause
 CAUSE_ACCOUNT: Cause
 CAUSE_DEPOSIT: Cause
@@ -26,3 +28,5 @@ CAUSE_WITHDRAWAL_REOPENED: Cause
 CAUSE_PRICE: Cause
 CAUSE_DESTINATION: Cause
 CAUSE_REPORT: Cause
+CAUSE_HALT: Cause
+CAUSE_HALT_LIFTED: Cause
