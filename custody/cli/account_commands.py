@@ -75,18 +75,38 @@ async def sign(context: Context, account: AccountArgument, agreement: AgreementO
 
 
 @command(app, "verify")
-async def verify(context: Context, account: AccountArgument, out: OutOption = None) -> None:
-    """Verify every signature behind an account, then print its addresses."""
+async def verify(
+    context: Context,
+    account: AccountArgument,
+    agreement: Annotated[
+        Path | None, typer.Option("--agreement", help="Also compare it with what the parties agreed.")
+    ] = None,
+    out: OutOption = None,
+) -> None:
+    """Verify every signature behind an account, then print its addresses.
+
+    Whose keys they are only the parties know: give the agreement before you send coins.
+    """
+    agreed = None if agreement is None else read_agreement(agreement, context.network)
     async with context.connect() as link:
         resource = await link.reader().account(account)
         statement = link.trust.verify_account(resource, account=account)
+    if agreed is not None:
+        agreed.require(statement)
     if out is not None:
         write_envelope(out, Envelope.from_json(resource.envelope))
     if context.output.as_json:
         context.output.result({**statement_json(statement), "addresses": _addresses(statement)})
         return
-    descriptor = multisig.descriptor(statement.bitcoin.keys)
-    context.output.pairs({**account_summary(statement), "descriptor": descriptor, "verified": "yes"})
+    context.output.pairs(
+        {
+            **account_summary(statement),
+            "descriptor": multisig.descriptor(statement.bitcoin.keys),
+            "verified": "every signature, and that it says what was agreed"
+            if agreed
+            else "every signature; compare the parties' keys with the agreement, or give --agreement",
+        }
+    )
 
 
 def _party(link: Link, agreed: Agreement, entity: EntityId) -> SigningParty:
