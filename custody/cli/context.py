@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from custody.cli.faults import EXPECTED, UsageError, fault_of
+from custody.cli.faults import EXPECTED, NotConfirmedError, UsageError, fault_of
 from custody.cli.output import Output
 from custody.cli.profile import SETTINGS, Profile
 from custody.client import (
@@ -153,7 +153,8 @@ class Context:
         """Let a person read what will be signed, or compare it with the digest that a script pins.
 
         Raises:
-            VerificationError: it is not what was pinned, or the person said no.
+            VerificationError: it is not what was pinned.
+            NotConfirmedError: the person said no.
             UsageError: nothing is pinned and nobody is there to ask.
         """
         if not self.output.as_json:
@@ -165,7 +166,7 @@ class Context:
         if not _somebody_is_there():
             raise UsageError("nobody is there to confirm: pin what you sign with --digest")
         if not typer.confirm(f"{verb} exactly this?", default=False, err=True):
-            raise VerificationError("not confirmed; nothing was signed")
+            raise NotConfirmedError("nothing was signed")
 
 
 def _somebody_is_there() -> bool:

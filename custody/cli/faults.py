@@ -15,6 +15,10 @@ class UsageError(Exception):
     """The command was asked wrongly; the message says what is allowed."""
 
 
+class NotConfirmedError(Exception):
+    """The person who was asked said no."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """An error as it is printed."""
@@ -43,6 +47,7 @@ EXPECTED: Final = (
     BaileeError,
     VerificationError,
     Refusal,
+    NotConfirmedError,
     UsageError,
     OSError,
     TimeoutError,
@@ -79,6 +84,12 @@ _HINTS: Final = {
 }
 
 
+_REASONS: Final[dict[type[Exception], str]] = {
+    VerificationError: "VERIFICATION_FAILED",
+    NotConfirmedError: "NOT_CONFIRMED",
+}
+
+
 def fault_of(error: Exception) -> Fault:
     """How an expected error is printed."""
     match error:
@@ -92,8 +103,8 @@ def fault_of(error: Exception) -> Fault:
                 metadata=error.metadata,
                 hint=_HINTS.get(reason, ""),
             )
-        case VerificationError():
-            return _fault(REFUSED, "VERIFICATION_FAILED", str(error))
+        case VerificationError() | NotConfirmedError():
+            return _fault(REFUSED, _REASONS[type(error)], str(error))
         case Refusal():
             return _fault(REFUSED, error.tag.value, error.detail)
         case TimeoutError():

@@ -20,9 +20,14 @@ _TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 def main() -> int:
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, _exit_in_order)
-    commands = {"up": _up, "down": _down, "status": _status}
     try:
-        return commands[arguments.command](arguments.folder)
+        match arguments.command:
+            case "up":
+                return _up(arguments.folder, block_seconds=arguments.block_seconds)
+            case "down":
+                return _down(arguments.folder)
+            case _:
+                return _status(arguments.folder)
     except KeyboardInterrupt:
         return 0
     except (StateFolderRefusedError, ToolMissingError, ProcessFailedError) as error:
@@ -32,14 +37,19 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.localnet", description="A local Bailee network.")
-    parser.add_argument("command", choices=("up", "down", "status"))
-    parser.add_argument(
-        "--folder", type=Path, default=DEFAULT_FOLDER, help="state folder (default: %(default)s)"
-    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="keep it up, with an account to try things on")
+    up.add_argument("--block-seconds", type=float, default=5.0, help="between blocks (default: %(default)g)")
+    down = commands.add_parser("down", help="end it, from another shell")
+    status = commands.add_parser("status", help="show every process, and whether it serves")
+    for command in (up, down, status):
+        command.add_argument(
+            "--folder", type=Path, default=DEFAULT_FOLDER, help="state folder (default: %(default)s)"
+        )
     return parser
 
 
-def _up(folder: Path) -> int:
+def _up(folder: Path, *, block_seconds: float) -> int:
     with Localnet(folder=folder, on_event=_print_event) as net:
         print("\nUp. Ctrl-C or `python -m deploy.localnet down` ends it.\n")
         for name, address in sorted(net.endpoints.items()):
@@ -47,7 +57,7 @@ def _up(folder: Path) -> int:
         print(f"  {'certificates':<12} {net.certificates.authority_file.parent}")
         print(f"  {'profiles':<12} {net.state.folder('profiles')}")
         print(f"  {'logs':<12} {net.state.logs}", flush=True)
-        asyncio.run(live(net))
+        asyncio.run(live(net, block_seconds=block_seconds))
         for process in net.ended_processes():
             print(f"{process.name} ended with code {process.exit_code}; see {process.spec.log_file}")
         return 1

@@ -18,6 +18,7 @@ from signers.statements.allowlist import ownership_message
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.identifiers import AccountId, DestinationId
 
+AGREEMENT_NAME: Final = "agreement.toml"
 _PLEDGED: Final[Mapping[Asset, Amount]] = {Asset.BTC: Sats(150_000_000), Asset.ETH: Wei(12 * 10**18)}
 _CREDIT_BLOCKS: Final = {Asset.BTC: 6, Asset.ETH: 3}
 

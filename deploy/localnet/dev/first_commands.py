@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deploy.localnet.demo.onboarding import DESTINATIONS
 from deploy.localnet.demo.stage import ACCOUNT, PRICES_HKD
+from deploy.localnet.dev.first_account import AGREEMENT_NAME
 from deploy.localnet.localnet import Localnet
 from deploy.localnet.state import DEFAULT_FOLDER
 from signers.statements.amounts import Asset
@@ -47,7 +48,11 @@ def first_commands(net: Localnet) -> Sequence[FirstCommand]:
         FirstCommand(
             who="pledgor",
             shows="where to send coins, after everything behind the addresses verified",
-            command=bailee("pledgor.client-one", "account", "verify", ACCOUNT),
+            command=bailee(
+                "pledgor.client-one",
+                *("account", "verify", ACCOUNT),
+                *("--agreement", near(net.state.path / AGREEMENT_NAME)),
+            ),
         ),
         FirstCommand(
             who="margin engine",

@@ -1,5 +1,7 @@
 """Journeys 1, 2, 3 and 5 on the real network by the command alone: everybody a process, with a profile."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ from deploy.localnet.localnet import Localnet
 from deploy.localnet.wallet import Wallet
 from signers.statements.account import Enforcement
 from signers.statements.amounts import Asset
-from tests.guides import told
+from tests.guides import ROOT, told
 from tests.system.cli.cast import ADMINS, APPROVERS, AUDITOR, ENGINE, FEEDS, OPERATIONS, PLEDGOR, STRANGER
 from tests.system.cli.command import Command
 from tests.system.localnet.running import eventually
@@ -100,7 +102,7 @@ def opened(bailee: Command, agreement: Path) -> Iterator[Opened]:
     for who in (OPERATIONS, PLEDGOR, ENGINE):
         bailee(who, "account", "sign", ACCOUNT, "--agreement", agreement)
     bailee.until(OPERATIONS, *show, holds=in_state("ACTIVE"))
-    verified = bailee(PLEDGOR, "account", "verify", ACCOUNT)
+    verified = bailee(PLEDGOR, "account", "verify", ACCOUNT, "--agreement", agreement)
     addresses = {Asset.BTC: verified["addresses"]["bitcoin"], Asset.ETH: verified["addresses"]["ethereum"]}
     wallets: dict[Asset, Wallet] = {Asset.BTC: BitcoinWallet.new(), Asset.ETH: EthereumWallet.new()}
     with bailee.watching(ENGINE, "watch", ACCOUNT) as events:
@@ -262,6 +264,7 @@ def audited(
     pins = ("--policy-digest", policy["digest"], "--network", "regtest")
     offline = ("--account-file", files["account"], "--policy-file", files["policy"], *pins)
     return {
+        "policy": policy,
         "account": bailee(AUDITOR, "account", "verify", ACCOUNT, "--out", files["account"]),
         "postings": bailee(AUDITOR, "postings", "list", ACCOUNT)["postings"],
         "report": bailee(AUDITOR, "report", "show", ACCOUNT, "--min-sequence", sequence),
@@ -356,8 +359,38 @@ def test_a_stranger_sees_nothing_of_it(bailee: Command, opened: Opened) -> None:
         assert bailee.run(STRANGER, *words, ACCOUNT).error["reason"] == "RESOURCE_NOT_FOUND"
 
 
+def test_the_margin_engine_s_program_runs_as_the_guide_shows_it(
+    bailee: Command, localnet: Localnet, settled: dict[Asset, Any], tmp_path: Path
+) -> None:
+    publish(bailee)
+    said = bailee(ENGINE, "price", "list")["prices"]
+    newest = max(price["statement"]["at"] for price in said)
+    bailee.until(ENGINE, "report", "show", ACCOUNT, holds=lambda report: report["statement"]["at"] >= newest)
+    page = (ROOT / "docs" / "guides" / "margin-engine.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    person = localnet.people[ENGINE]
+    for shown, here in (
+        ("ca.pem", person.certificate.authority_file),
+        ("margin-engine.broker-one.pem", person.certificate.certificate_file),
+        ("margin-engine.broker-one-key.pem", person.certificate.key_file),
+        ("broker-one.passphrase", person.passphrase_file),
+        ("broker-one.pem", person.key_file),
+        ("record.db", tmp_path / "record.db"),
+        ("custody.example:7443", localnet.custody.target),
+        ("…64 hex digits…", localnet.policy.digest),
+        ("acct-one", ACCOUNT),
+    ):
+        assert f'"{shown}"' in program
+        program = program.replace(f'"{shown}"', f'"{here}"')
+    program = program.replace("Network.TESTNET", "Network.REGTEST")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 0
+
+
 def test_every_command_that_a_guide_tells_was_run(
     bailee: Command, audited: dict[str, Any], signed_policy: Path, made_key: tuple[Any, Any]
 ) -> None:
-    bailee(ADMINS[0], "policy", "show", signed_policy)
+    pins = ("--network", "regtest", "--policy-digest", audited["policy"]["digest"])
+    assert bailee(ADMINS[0], "policy", "show", signed_policy, *pins) == audited["policy"]
     assert sorted(str(each) for each in told() if not any(map(each.is_run_by, bailee.done))) == []

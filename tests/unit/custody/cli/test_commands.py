@@ -91,6 +91,19 @@ def test_addresses_are_printed_when_everything_behind_them_verified(play: Play, 
     assert run.json["addresses"]["descriptor"] in text
 
 
+def test_no_address_is_printed_when_it_is_not_what_was_agreed(
+    play: Play, world: World, agreement_file: Path
+) -> None:
+    words = ("account", "verify", ACCOUNT, "--agreement", agreement_file)
+    assert play(world.pledgor, *words).exit_code == 0
+    agreement_file.write_text(
+        agreement_file.read_text().replace(world.pledgor.public_key, world.stranger.public_key)
+    )
+    run = play(world.pledgor, *words)
+    assert (run.exit_code, run.stdout, run.error["reason"]) == (1, "", "VERIFICATION_FAILED")
+    assert "the statement's pledgor is" in run.error["message"]
+
+
 def test_no_address_is_printed_when_something_is_missing(
     play: Play, custody: FakeCustody, world: World
 ) -> None:
