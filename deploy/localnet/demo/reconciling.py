@@ -44,7 +44,7 @@ async def require_agreement(stage: Stage, asset: Asset, settled: Sequence[Settle
     position = await position_of(
         stage, asset, lambda each: each.confirmed.units == expected, what=f"a report of {expected} {asset}"
     )
-    books = await _books(stage, asset)
+    books = await books_of(stage, asset)
     ledger = sum(units for book, units in books.items() if book not in _OUTSIDE)
     chain = await asyncio.to_thread(_on_chain, stage, asset)
     if not ledger == chain == expected == position.confirmed.units:
@@ -60,7 +60,7 @@ async def require_agreement(stage: Stage, asset: Asset, settled: Sequence[Settle
     }
 
 
-async def _books(stage: Stage, asset: Asset) -> dict[str, int]:
+async def books_of(stage: Stage, asset: Asset) -> dict[str, int]:
     """Every book's balance, added up from the postings themselves."""
     books: defaultdict[str, int] = defaultdict(int)
     for posting in await stage.auditor.postings(ACCOUNT):
