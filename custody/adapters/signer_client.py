@@ -39,6 +39,8 @@ from signers.statements.refusals import Refusal, Tag
 ERROR_DOMAIN: Final = "bailee.signer"
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 REFUSAL_CHARACTERS_MAX: Final = 500
+RECONNECT_MILLISECONDS_MAX: Final = 2_000
+"""Workers pause by themselves; gRPC's own pause, which grows to two minutes, must not add to that."""
 _TRY_AGAIN: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -235,6 +237,7 @@ def _channel(endpoint: SignerEndpoint, identity: TlsIdentity) -> grpc.aio.Channe
         options=[
             ("grpc.ssl_target_name_override", endpoint.certificate_name),
             ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
+            ("grpc.max_reconnect_backoff_ms", RECONNECT_MILLISECONDS_MAX),
             ("grpc.enable_retries", 0),
         ],
     )

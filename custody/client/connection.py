@@ -16,6 +16,8 @@ DEADLINE_SECONDS = 10.0
 ATTEMPTS = 4
 _BACKOFF_SECONDS = 0.1
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+RECONNECT_MILLISECONDS_MAX = 2_000
+"""gRPC's own pause grows to two minutes: so long would a service that is back still be called unavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,10 @@ class Connection:
         self, target: str, credentials: Credentials, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
         self._deadline_seconds = deadline_seconds
-        options: list[tuple[str, str | int]] = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)]
+        options: list[tuple[str, str | int]] = [
+            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+            ("grpc.max_reconnect_backoff_ms", RECONNECT_MILLISECONDS_MAX),
+        ]
         if credentials.server_name:
             options.append(("grpc.ssl_target_name_override", credentials.server_name))
         self.channel = grpc.aio.secure_channel(target, credentials.channel_credentials(), options=options)

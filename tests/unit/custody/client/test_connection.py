@@ -1,5 +1,7 @@
 """The connection: mutual TLS, typed errors, retries that have one effect."""
 
+from typing import Any
+
 import grpc
 import pytest
 from google.rpc import code_pb2
@@ -82,6 +84,22 @@ async def test_only_a_refusal_is_decided(
     with pytest.raises(BaileeError) as caught:
         await read_policy(connection)
     assert caught.value.decided is decided
+
+
+async def test_a_service_that_was_down_for_long_is_found_again_soon(
+    authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default gRPC would wait for up to two minutes before it tries to connect again."""
+    told: dict[str, object] = {}
+    connect = grpc.aio.secure_channel
+
+    def spy(target: str, credentials: grpc.ChannelCredentials, *, options: Any) -> grpc.aio.Channel:
+        told.update(options)
+        return connect(target, credentials, options=options)
+
+    monkeypatch.setattr("grpc.aio.secure_channel", spy)
+    async with Connection("127.0.0.1:1", credentials_of(authority, "client.test")):
+        assert told["grpc.max_reconnect_backoff_ms"] == 2_000
 
 
 async def test_an_unavailable_service_is_asked_again(connection: Connection, custody: FakeCustody) -> None:
