@@ -35,6 +35,7 @@ ACCOUNT: Final = "client-one-broker-one"
 PRICES_HKD: Final = {Asset.BTC: 780_000, Asset.ETH: 27_000}
 _PRICE_SCALE: Final = 10**8
 _PRICE_PERIOD_SECONDS: Final = 10.0
+_PRICE_RETRY_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 60.0
 
@@ -164,8 +165,13 @@ async def set_stage(net: Localnet, record: Recorder) -> AsyncIterator[Stage]:
 
 
 async def _keep_publishing(stage: Stage) -> None:
+    pause_seconds = _PRICE_PERIOD_SECONDS
     while True:
-        await asyncio.sleep(_PRICE_PERIOD_SECONDS)
+        await asyncio.sleep(pause_seconds)
         # A price that does not arrive makes values stale, which the service must survive; so must the demo.
-        with contextlib.suppress(BaileeError):
+        try:
             await stage.publish_prices()
+        except BaileeError:
+            pause_seconds = _PRICE_RETRY_SECONDS
+        else:
+            pause_seconds = _PRICE_PERIOD_SECONDS
