@@ -3,7 +3,7 @@
 A *moment* is before or after one call, named by what the driver had done since it last read the store: of
 which asset in which state, and the calls of that step up to this one. The first life that comes to a moment
 ends there, so life after life the driver gets one moment further, and a call that is new in it needs no entry
-in any list to be killed around.
+in any list to be killed around. The verifier is left as it is: it only computes, between moments of others.
 """
 
 import os

@@ -4,12 +4,13 @@ Real processes, real SIGKILL: a life ends at the first moment that none ended at
 begins. The two withdrawals are driven through all of it, so each is interrupted everywhere.
 """
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
-from deploy.localnet.demo.payout import FINALITY_BLOCKS, TIMELOCK_BLOCKS, look, reach
+from deploy.localnet.demo.payout import FINALITY_BLOCKS, TIMELOCK_BLOCKS, look
 from deploy.localnet.demo.stage import state, until
 from signers.statements.amounts import Asset
 from tests.system.crash import mortal_ports
@@ -46,6 +47,8 @@ STEPS: Final = (
 """What the driver does for one withdrawal of each asset. Every call is killed around, here or not: this is
 what must have been among them."""
 
+BROADCAST_AGAIN: Final = ("after BTC broadcast: bitcoin.broadcast", "after ETH broadcast: ethereum.broadcast")
+
 
 async def test_killed_around_every_port_call_it_pays_exactly_once_on_each_chain(scene: Scene) -> None:
     stage = scene.stage
@@ -68,8 +71,13 @@ async def test_killed_around_every_port_call_it_pays_exactly_once_on_each_chain(
             )
         for payout in payouts:
             await stage.mine(payout.asset, TIMELOCK_BLOCKS)
-        for payout in payouts:
-            await reach(stage, payout, "BROADCAST")
+        # A block ends this state, so none comes before all of it was killed around.
+        await until(
+            lambda: asyncio.to_thread(mortal_ports.read, file),
+            lambda died_at: set(BROADCAST_AGAIN) <= set(died_at),
+            what="both transactions to be broadcast again",
+            seconds=120.0,
+        )
         for payout in payouts:
             await stage.mine(payout.asset, 1 + FINALITY_BLOCKS[payout.asset])
         await require_paid_once(scene, *payouts)
