@@ -31,7 +31,7 @@ async def tick(signer: Signer) -> bool:
         Whether the journal is confirmed, so that the signer decides at all.
     """
     await _confirm_journal(signer)
-    if signer.reconciliation.behind or signer.reconciliation.silent:
+    if not signer.reconciliation.whole:
         return False
     for asset in signer.chains:
         await _follow(signer, asset)

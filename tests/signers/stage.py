@@ -147,6 +147,22 @@ class Stage:
         await self.reconcile(index)
         return signer
 
+    async def saved(self, index: int) -> bytes:
+        """A copy of a signer's journal as it is now; the signer starts again over the original."""
+        self.signers[index].journal.close()
+        copy = self.path(index).read_bytes()
+        self.start(index)
+        await self.reconcile(index)
+        return copy
+
+    def restore(self, index: int, copy: bytes) -> Signer:
+        """Put an earlier copy in the journal's place, and start the signer over it."""
+        self.signers[index].journal.close()
+        self.path(index).write_bytes(copy)
+        for suffix in ("-wal", "-shm"):
+            self.path(index).with_name(self.path(index).name + suffix).unlink(missing_ok=True)
+        return self.start(index)
+
     async def reconcile(self, *indexes: int) -> None:
         for index in indexes or range(3):
             for peer in self.signers[index].reconciliation.silent:

@@ -177,16 +177,9 @@ async def test_a_peer_whose_journal_has_two_histories(stage: Stage) -> None:
 
 @refuses(Tag.JOURNAL_BEHIND)
 async def test_a_receipt_of_our_own_that_our_journal_does_not_know(stage: Stage) -> None:
-    stage[0].journal.close()
-    saved = stage.path(0).read_bytes()
-    stage.start(0)
-    await stage.reconcile(0)
+    saved = await stage.saved(0)
     intent, receipts = await stage.announced(Asset.BTC)
-    stage[0].journal.close()
-    stage.path(0).write_bytes(saved)
-    for suffix in ("-wal", "-shm"):
-        stage.path(0).with_name(stage.path(0).name + suffix).unlink(missing_ok=True)
-    stage.start(0)
+    stage.restore(0, saved)
     # No peer has seen the lost announcement yet: only custody's copy of the receipt gives it away.
     await stage.reconcile(0)
     with refused(Tag.JOURNAL_BEHIND):
