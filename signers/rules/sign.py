@@ -53,7 +53,7 @@ async def sign(signer: Signer, request: SigningRequest) -> SignedAttempt:
     history = signer.journal.views.intents.get(request.intent_digest)
     matter = _matter(request, history)
     try:
-        signer.reconciliation.require()
+        signer.require_ready()
         announced = _require_announced(signer, request, history)
         async with signer.locks.of(announced.intent.account):
             draft, record = await _signed(signer, request)

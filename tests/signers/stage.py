@@ -20,6 +20,7 @@ from signers.rules.announce import Announcement, announce
 from signers.rules.bitcoin_chain import BitcoinChain
 from signers.rules.ethereum_chain import EthereumChain
 from signers.rules.onboarding import HeldElsewhere, cosign_account, create_account_key
+from signers.rules.policy import pin
 from signers.rules.reconciliation import Reconciliation
 from signers.rules.sign import SigningRequest
 from signers.rules.signer import Clockwork, Signer
@@ -167,6 +168,7 @@ class Stage:
         for index in indexes or range(3):
             for peer in self.signers[index].reconciliation.silent:
                 await self.signers[index].reconciliation.ask(peer)
+            pin(self.signers[index])
 
     async def onboard(self) -> None:
         parties = self.account_envelope()
