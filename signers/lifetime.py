@@ -9,7 +9,6 @@ from enum import IntEnum
 
 from signers.journal import JournalUnusable
 from signers.rules import watch
-from signers.rules.policy import pin
 from signers.rules.signer import Signer
 from signers.service.server import SignerServer
 from signers.statements.refusals import Refusal
@@ -73,8 +72,6 @@ async def follow(signer: Signer, server: SignerServer, *, every_seconds: float, 
     while True:
         try:
             confirmed = await watch.tick(signer)
-            if confirmed:
-                pin(signer)
             await server.show_ready(ready=confirmed)
         except (JournalUnusable, Refusal) as error:
             ending.cannot_go_on(error)

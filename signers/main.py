@@ -18,7 +18,7 @@ from signers import configuration, logs, wiring
 from signers.bitcoin.node import NodeUnfit as BitcoinUnfit
 from signers.configuration import Configuration, ConfigurationInvalid
 from signers.ethereum.node import NodeUnfit as EthereumUnfit
-from signers.journal import Journal, JournalUnusable
+from signers.journal import JournalUnusable
 from signers.keys.ecdsa import SigningLibraryUnfit
 from signers.keys.port import KeysError
 from signers.keys.single_holder import SingleHolder
@@ -122,7 +122,7 @@ async def compose(config: Configuration, vault: VaultSession, opened: AsyncExitS
     joint = SingleHolder(own_id=own_id, holder_id=config.ethereum_key_holder, keys=keys)
     participants = tuple(terms.signer for terms in policy.signers)
     bitcoin, ethereum = await wiring.nodes(config, opened)
-    journal = Journal.open(config.state_folder / "journal.db")
+    journal = wiring.journal(config, policy)
     opened.callback(journal.close)
     peers = wiring.peer_client(config)
     opened.push_async_callback(peers.close)

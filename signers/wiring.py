@@ -10,12 +10,15 @@ from signers.bitcoin.node import NodeUnavailable as BitcoinUnavailable
 from signers.configuration import Configuration
 from signers.ethereum.node import EthereumNode
 from signers.ethereum.node import NodeUnavailable as EthereumUnavailable
+from signers.journal import Journal
 from signers.peers.client import PeerAddress, PeerClient
+from signers.rules.policy import require_its_policy
 from signers.rules.signer import Clockwork
 from signers.service.server import Callers, Tls
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import Ed25519Key, Seconds, SignerId
 from signers.statements.policy import Policy
+from signers.statements.refusals import Refusal
 from signers.vault import VaultSettings
 
 _log = logging.getLogger(__name__)
@@ -70,6 +73,22 @@ def clockwork(config: Configuration) -> Clockwork:
             Asset.ETH: Seconds(config.ethereum.tip_age_max_seconds),
         },
     )
+
+
+def journal(config: Configuration, policy: Policy) -> Journal:
+    """This signer's journal. Of another policy it is none, and no call may find that out first.
+
+    Raises:
+        JournalUnusable: as `Journal.open`.
+        Refusal: `policy-digest`.
+    """
+    opened = Journal.open(config.state_folder / "journal.db")
+    try:
+        require_its_policy(opened, policy)
+    except Refusal:
+        opened.close()
+        raise
+    return opened
 
 
 async def nodes(config: Configuration, opened: AsyncExitStack) -> tuple[BitcoinNode, EthereumNode]:

@@ -12,7 +12,7 @@ from custody.application.access import existing_account, policy_in_force
 from custody.application.consents import missing_of
 from custody.application.ports.store import Snapshot, UnitOfWork
 from custody.application.signed import read, require_single_signature
-from custody.application.withdrawals import end, save, withdrawal_of
+from custody.application.withdrawals import end, save, statement_of, withdrawal_of
 from custody.domain.account import PledgeAccount
 from custody.domain.deposit import Coin, CoinOrigin, DepositState, Outpoint
 from custody.domain.errors import (
@@ -20,13 +20,15 @@ from custody.domain.errors import (
     PolicyForbids,
     StateConflict,
     StatementMismatch,
+    StatementStale,
 )
 from custody.domain.identifiers import TransactionId, WithdrawalId, deposit_id
 from custody.domain.outflow import Attempt, PartialSignatures, SignerAnswer, Withdrawal
-from custody.domain.withdrawal import OPEN, WithdrawalEvent, WithdrawalState, step
+from custody.domain.withdrawal import LAPSABLE, OPEN, WithdrawalEvent, WithdrawalState, step
+from signers.statements.account import Account
 from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, IntentId, Seconds
+from signers.statements.identifiers import AccountId, IntentId, Seconds, SignerId
 from signers.statements.intent import Anchor, Intent, IntentKind, NonceAnchor, OutpointAnchor
 from signers.statements.policy import Policy
 from signers.statements.receipt import Act, Receipt
@@ -129,14 +131,33 @@ def _free(snapshot: Snapshot, coin: Coin) -> bool:
     return coin.standing and deposit is not None and deposit.state is DepositState.CREDITED
 
 
+def bound_anchor(snapshot: Snapshot, account: AccountId) -> Outpoint | None:
+    """The coin that the account's next intent is anchored at, where an earlier one ended unpaid.
+
+    Whoever announced that one accepts nothing on another anchor until this coin is spent. Whether anyone has
+    is not always known here: an answer may have been lost.
+    """
+    ended = [
+        planned
+        for coin in spendable(snapshot, account)
+        if coin.planned_for is not None
+        and (planned := snapshot.withdrawal(account, coin.planned_for)) is not None
+        and planned.anchor == OutpointAnchor(txid=coin.outpoint.txid, index=coin.outpoint.index)
+    ]
+    latest = max(ended, key=lambda each: (bool(each.announcements), each.updated_at), default=None)
+    if latest is None or not isinstance(latest.anchor, OutpointAnchor):
+        return None
+    return Outpoint(latest.anchor.txid, latest.anchor.index)
+
+
 def plan(uow: UnitOfWork, command: PlanWithdrawal, *, now: Seconds) -> Withdrawal:
     """Set the coins aside and write the intent; the people sign next.
 
     Raises:
         NotFound: no such withdrawal.
         StateConflict: planned already, or ended; or a coin is not the account's to spend.
-        FieldInvalid: the anchor is none of the coins, of another chain or not the next nonce; or the coins
-            do not cover amount and fee cap.
+        FieldInvalid: the anchor is none of the coins, not the one that signers may be bound to, of another
+            chain or not the next nonce; or the coins do not cover amount and fee cap.
     """
     account, present = _present(uow, command)
     state = step(present.state, WithdrawalEvent.PLANNED)
@@ -181,6 +202,9 @@ def _set_aside(uow: UnitOfWork, command: PlanWithdrawal, present: Withdrawal) ->
     anchor = command.anchor
     if not isinstance(anchor, OutpointAnchor) or Outpoint(anchor.txid, anchor.index) not in command.coins:
         raise FieldInvalid("the anchor is one of the coins", field="anchor")
+    bound = bound_anchor(uow, command.account)
+    if bound not in (None, Outpoint(anchor.txid, anchor.index)):
+        raise FieldInvalid(f"signers may be bound to {bound}", field="anchor", tag=Tag.ANCHOR_BUSY)
     free = {coin.outpoint: coin for coin in spendable(uow, command.account)}
     if any(outpoint not in free for outpoint in command.coins):
         raise StateConflict("a coin is not free to spend", data={"coins": " ".join(map(str, command.coins))})
@@ -268,6 +292,7 @@ def begin_attempt(uow: UnitOfWork, command: BeginAttempt, *, now: Seconds) -> Wi
         AccountHalted: nothing flows out.
         FieldInvalid: inputs that were not set aside, without the anchor, or that do not cover amount and fee.
         PolicyForbids: the fees of all attempts together exceed the intent's cap.
+        StatementStale: it would be the first, and the intent has expired: no signer would sign it.
     """
     account, present = _present(uow, command)
     latest = present.attempt
@@ -276,6 +301,8 @@ def begin_attempt(uow: UnitOfWork, command: BeginAttempt, *, now: Seconds) -> Wi
         return present
     state = step(present.state, WithdrawalEvent.ATTEMPTED)
     account.require_unhalted()
+    if not present.attempts and now >= present.expires_at:
+        raise StatementStale(f"the intent expired at {present.expires_at}", tag=Tag.AUTHORITY_EXPIRED)
     _require_attempt(uow, command, present)
     attempt = Attempt(
         number=len(present.attempts) + 1, fee=command.fee, inputs=command.inputs, created_at=now
@@ -363,41 +390,37 @@ def mark_broadcast(uow: UnitOfWork, command: MarkBroadcast, *, now: Seconds) -> 
     return save(uow, account, sent, now=now)
 
 
-def expire_due(uow: UnitOfWork, *, now: Seconds) -> int:
-    """End the withdrawals whose intent has run out before any signer could act on it.
+def could_sign(statement: Account, asset: Asset) -> tuple[SignerId, ...]:
+    """Whose signatures an outflow can carry. ETH: the one signer that holds the key (single-holder)."""
+    if asset is Asset.ETH:
+        return (statement.ethereum.holder,)
+    return tuple(cosigner.signer for cosigner in statement.bitcoin.cosigners)
 
-    While signatures are awaited nobody outside has the intent complete. While it is being announced, a signer
-    may have journaled it and its answer be lost; but signing needs the announcements of *all* signers, so one
-    signer's signed word that the intent had expired unannounced proves that it can never be signed.
+
+def expire_due(uow: UnitOfWork, *, now: Seconds) -> int:
+    """End the withdrawals that nobody signed in time, as nobody will any more, and give their holds back.
+
+    No signer signs for the first time once intent or release has expired (ADR 17). What no signer was asked
+    to sign by then is over. What was asked is over where every signer that could sign says, signed, that it
+    never did: one of them may be lying, and one signature of BTC spends nothing. A holder of ETH that lies
+    could sign whatever is written here.
 
     Returns:
         How many.
     """
-    due = [
-        withdrawal
-        for withdrawal in uow.withdrawals_in(
-            {
-                WithdrawalState.REQUESTED,
-                WithdrawalState.AWAITING_SIGNATURES,
-                WithdrawalState.ANNOUNCING,
-            }
-        )
-        if withdrawal.expires_at <= now and _unannounceable(withdrawal)
-    ]
+    due = [each for each in uow.withdrawals_in(LAPSABLE) if _is_over(uow, each, now=now)]
     for withdrawal in due:
         account = existing_account(uow, withdrawal.account)
         end(uow, account, withdrawal, WithdrawalEvent.LAPSED, now=now)
     return len(due)
 
 
-def _unannounceable(withdrawal: Withdrawal) -> bool:
-    if withdrawal.state is not WithdrawalState.ANNOUNCING:
-        return True
-    announced = {answer.signer for answer in withdrawal.announcements}
-    return any(
-        Tag.INTENT_EXPIRED in refusal.tags and refusal.signer not in announced
-        for refusal in withdrawal.refusals
-    )
+def _is_over(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> bool:
+    if not withdrawal.attempts:
+        return withdrawal.expires_at <= now
+    account, policy = existing_account(uow, withdrawal.account), policy_in_force(uow).policy
+    statement = statement_of(uow, account, policy=policy)
+    return withdrawal.forgone.issuperset(could_sign(statement, withdrawal.asset))
 
 
 def _present(uow: UnitOfWork, command: Step) -> tuple[PledgeAccount, Withdrawal]:

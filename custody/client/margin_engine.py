@@ -30,7 +30,6 @@ from signers.statements.identifiers import Digest, EntityId, LienId, Seconds
 from signers.statements.intent import Anchor, Intent, Release
 
 RESERVATION_SECONDS: Final = 300
-RELEASE_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +130,16 @@ class MarginEngine(SigningParty):
         return self.record.outstanding(account)
 
     async def release(
-        self, account: str, withdrawal: str, *, intent_digest: Digest, seconds: int = RELEASE_SECONDS
+        self, account: str, withdrawal: str, *, intent_digest: Digest, seconds: int | None = None
     ) -> withdrawal_pb2.Withdrawal:
         """Consent to exactly the intent that was looked at. One withdrawal has one intent.
+
+        Args:
+            account: its id.
+            withdrawal: its id.
+            intent_digest: what was looked at.
+            seconds: how long the consent lasts, where not as long as the intent. Signers sign only while it
+                does, so it has to outlast the approvals and the timelock.
 
         Raises:
             VerificationError: the service now shows another intent, or this key released another one for this
@@ -156,14 +162,15 @@ class MarginEngine(SigningParty):
         )
         return released
 
-    def _released(self, intent: Intent, withdrawal: str, *, seconds: int) -> Release:
+    def _released(self, intent: Intent, withdrawal: str, *, seconds: int | None) -> Release:
         """The release, counted before it is signed: from then on it can be used."""
+        expires_at = intent.expires_at if seconds is None else Seconds(self.now() + seconds)
         release = Release(
             network=self.trust.network,
             account=intent.account,
             intent=intent.intent,
             intent_digest=intent.digest,
-            expires_at=Seconds(self.now() + seconds),
+            expires_at=expires_at,
         )
         self.bind(withdrawal_name(intent.account, withdrawal), intent)
         self.record.release(

@@ -162,6 +162,12 @@ class Withdrawal:
         return etag_of(self.intent_digest, self.state)
 
     @property
+    def forgone(self) -> frozenset[SignerId]:
+        """The signers whose signed word is that they never signed the intent and never will: it is over."""
+        never = {answer.signer for answer in self.refusals if Tag.AUTHORITY_EXPIRED in answer.tags}
+        return frozenset(never - {answer.signer for answer in self.signed_receipts})
+
+    @property
     def attempt(self) -> Attempt | None:
         """The latest attempt."""
         return self.attempts[-1] if self.attempts else None

@@ -72,13 +72,15 @@ TRANSITIONS: Final[dict[tuple[WithdrawalState, WithdrawalEvent], WithdrawalState
     (_S.AWAITING_SIGNATURES, _E.LAPSED): _S.EXPIRED,
     (_S.ANNOUNCING, _E.ANSWERED): _S.ANNOUNCING,
     (_S.ANNOUNCING, _E.ANNOUNCED): _S.TIMELOCKED,
-    # Only on a signer's signed word that the intent had expired unannounced: see `outflows.expire_due`.
     (_S.ANNOUNCING, _E.LAPSED): _S.EXPIRED,
     (_S.TIMELOCKED, _E.ANSWERED): _S.TIMELOCKED,
     (_S.TIMELOCKED, _E.ATTEMPTED): _S.SIGNING,
+    (_S.TIMELOCKED, _E.LAPSED): _S.EXPIRED,
     (_S.SIGNING, _E.ANSWERED): _S.SIGNING,
     (_S.SIGNING, _E.ATTEMPTED): _S.SIGNING,
     (_S.SIGNING, _E.FINISHED): _S.SIGNED,
+    # Only on the signed word of every signer that could sign: see `outflows.expire_due`.
+    (_S.SIGNING, _E.LAPSED): _S.EXPIRED,
     (_S.SIGNING, _E.CONFIRMED): _S.CONFIRMING,
     (_S.SIGNED, _E.SENT): _S.BROADCAST,
     (_S.SIGNED, _E.CONFIRMED): _S.CONFIRMING,
@@ -105,6 +107,7 @@ RECOVERY: Final[dict[WithdrawalState, str]] = {
 ENDS: Final = frozenset({_S.SETTLED, _S.CANCELLED, _S.EXPIRED})
 OPEN: Final = frozenset(set(WithdrawalState) - ENDS)
 CANCELLABLE: Final = frozenset({_S.REQUESTED, _S.AWAITING_SIGNATURES})
+LAPSABLE: Final = frozenset(before for before, event in TRANSITIONS if event is _E.LAPSED)
 SPENDABLE: Final = frozenset({_S.SIGNING, _S.SIGNED, _S.BROADCAST})
 """A transaction of ours may turn up in a block."""
 

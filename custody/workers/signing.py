@@ -51,13 +51,19 @@ class Signing:
         """Whom to ask, the most useful first.
 
         BTC: who has not signed; once enough have, one of them again, since a restart forgot the transaction
-        that they constructed, and then the others, in case one of the two signed rubbish.
+        that they constructed, and then the others, in case one of the two signed rubbish. Nobody is asked who
+        has said that it never will: that word ends the withdrawal, and another question could only undo it.
         """
+        forgone = case.withdrawal.forgone
+        willing = [
+            signer
+            for signer in outflows.could_sign(case.statement, case.withdrawal.asset)
+            if signer not in forgone
+        ]
         if case.withdrawal.asset is Asset.ETH:
-            return (case.statement.ethereum.holder,)
+            return willing
         signed = [partial.signer for partial in case.attempt.partials]
-        cosigners = [cosigner.signer for cosigner in case.statement.bitcoin.cosigners]
-        missing = [signer for signer in cosigners if signer not in signed]
+        missing = [signer for signer in willing if signer not in signed]
         return missing if len(signed) < THRESHOLD else [*signed, *missing]
 
     async def ask(self, case: OutflowCase, signer: SignerId) -> None:

@@ -7,6 +7,7 @@ head. The peers do: see `signers.rules.reconciliation`.
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
@@ -46,6 +47,7 @@ class Journal:
         """Use `open`."""
         self._connection = connection
         self._broken = False
+        self._require_whole: Callable[[], None] = lambda: None
         self.views = Views()
         self.sequence = 0
         self.head: Digest = GENESIS
@@ -98,16 +100,25 @@ class Journal:
         self.sequence, self.head = sequence, Digest(head)
         self.views.apply(record)
 
+    def guard(self, require_whole: Callable[[], None]) -> None:
+        """Append from now on only what `require_whole` lets pass: it knows whether this is the newest one.
+
+        Asked at each record, not at each call: what a call waits for may be what shows that it is not.
+        """
+        self._require_whole = require_whole
+
     def append(self, entry: Entry, *, at: Seconds) -> Record:
         """Write an entry down; it is on stable storage when this returns.
 
         Raises:
+            Refusal: `journal-behind`, by the guard; nothing was written.
             Conflict: the entry contradicts what is written; nothing was written.
             JournalUnusable: it could not be stored. Whether it was is not known, so nothing more is accepted:
                 the process ends, and the next start reads what there is.
         """
         if self._broken:
             raise JournalUnusable("an earlier write failed")
+        self._require_whole()
         self.views.check(entry)
         record = Record(sequence=self.sequence + 1, previous=self.head, at=at, entry=entry)
         body = record.to_bytes()

@@ -31,6 +31,9 @@ from signers.statements.refusals import Tag
 REFUSALS_PER_HOUR_MAX: Final = 1000
 """More are still refused, without a receipt: nobody may fill the disk by asking."""
 
+_FINAL: Final = frozenset({Tag.INTENT_EXPIRED, Tag.AUTHORITY_EXPIRED})
+"""What was refused as over stays over, however the clock is set: others count on that word."""
+
 RefusalKey = tuple[AccountId, Digest, Tag, tuple[Digest, ...]]
 
 
@@ -218,6 +221,8 @@ class Views:
                 key = (entry.account, entry.intent_digest, entry.tag, entry.inputs)
                 self.refusals[key] = self.last_refusal[entry.intent_digest] = record
                 self.refused_at.append(record.at)
+                if entry.tag in _FINAL:
+                    self.high_water = max(self.high_water, record.at)
             case TimeSeen():
                 self.high_water = max(self.high_water, record.at)
             case _:

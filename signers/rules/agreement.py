@@ -27,12 +27,17 @@ def require_account(signer: Signer, intent: Intent) -> Account:
     return Account.read(cosigned.statement.envelope, network=signer.network)
 
 
-def require_policy(signer: Signer, intent: Intent) -> None:
-    """The intent names the policy that this signer follows: approvers knew which rules they approved under.
+def require_policy(signer: Signer, intent: Intent, account: Account) -> None:
+    """Intent and account name the policy that this signer follows: all knew under which rules they signed.
 
     Raises:
-        Refusal: `policy-digest`.
+        Refusal: `policy-digest` or `account-policy`.
     """
+    refuse_unless(
+        account.policy_digest == signer.policy_digest,
+        Tag.ACCOUNT_POLICY,
+        f"{account.account} stands under policy {account.policy_digest}, not {signer.policy_digest}",
+    )
     refuse_unless(
         intent.policy_digest == signer.policy_digest,
         Tag.POLICY_DIGEST,

@@ -35,7 +35,7 @@ async def announce(signer: Signer, announcement: Announcement) -> Envelope:
     """
     matter = _matter(announcement)
     try:
-        signer.reconciliation.require()
+        signer.require_ready()
         intent = Intent.read(announcement.intent, network=signer.network)
         async with signer.locks.of(intent.account):
             history = await _announced(signer, announcement, intent)
@@ -57,7 +57,7 @@ async def _announced(signer: Signer, announcement: Announcement, intent: Intent)
     require_one_payout(signer, intent)
     account = agreement.require_account(signer, intent)
     chain = signer.chains[intent.asset]
-    agreement.require_policy(signer, intent)
+    agreement.require_policy(signer, intent, account)
     now = await moment.trusted(signer, chain, intent.asset)
     agreement.require_current(signer, intent, now.at)
     agreement.require_approved(signer, announcement.intent, intent, account, now.at)

@@ -22,7 +22,7 @@ from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, Seconds
 from signers.statements.intent import Intent
 from signers.statements.receipt import Act, Receipt
-from signers.statements.refusals import Refusal, Tag
+from signers.statements.refusals import Refusal
 
 _HOUR: Final = Seconds(3600)
 
@@ -73,7 +73,7 @@ async def decline(signer: Signer, matter: Matter, refusal: Refusal) -> Declined:
 def _refusal_record(signer: Signer, matter: Matter, refusal: Refusal) -> Record | None:
     views = signer.journal.views
     # A record on top of a rolled-back journal would make a second history of it.
-    if refusal.tag is Tag.JOURNAL_BEHIND or matter.account not in views.accounts:
+    if not signer.reconciliation.whole or matter.account not in views.accounts:
         return None
     assert matter.account is not None  # noqa: S101 - None is in no mapping of accounts
     key = (matter.account, matter.intent_digest, refusal.tag, matter.inputs)

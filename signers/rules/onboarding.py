@@ -58,7 +58,7 @@ async def create_account_key(signer: Signer, account: AccountId, asset: Asset) -
         CapacityReached: there are too many keys.
     """
     try:
-        signer.reconciliation.require()
+        signer.require_ready()
         async with signer.locks.of(account):
             return await _created(signer, account, asset)
     except Refusal as refusal:
@@ -123,7 +123,7 @@ async def cosign_account(signer: Signer, envelope: Envelope, account_keys: Itera
         Declined: a rule refused.
     """
     try:
-        signer.reconciliation.require()
+        signer.require_ready()
         account = Account.read(envelope, network=signer.network)
         async with signer.locks.of(account.account):
             _cosigned(signer, envelope, account, tuple(account_keys))
@@ -286,7 +286,7 @@ async def prove_ownership(signer: Signer, account: AccountId, account_digest: Di
         Declined: `account-unknown`, `account-conflict` or `journal-behind`.
     """
     try:
-        signer.reconciliation.require()
+        signer.require_ready()
         async with signer.locks.of(account):
             proven = await _proven(signer, account, account_digest)
     except Refusal as refusal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signers.journal import PolicyPinned, document
+from signers.journal import Journal, PolicyPinned, document
 from signers.rules.signer import Signer
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, Seconds
@@ -56,21 +56,29 @@ def _require_strong(policy: Policy) -> None:
         raise PolicyUnfit(f"mainnet does not allow {', '.join(found)}")
 
 
+def require_its_policy(journal: Journal, policy: Policy) -> None:
+    """The journal was kept under this policy, or is new.
+
+    Raises:
+        Refusal: `policy-digest`.
+    """
+    pinned = journal.views.policy
+    refuse_unless(
+        pinned is None or pinned.policy_digest == policy.digest,
+        Tag.POLICY_DIGEST,
+        f"the journal was kept under another policy than {policy.digest}",
+    )
+
+
 def pin(signer: Signer) -> None:
     """Write the policy into a journal that has none yet.
 
     Only once the journal is confirmed: an empty one may be one that was taken away.
 
     Raises:
-        Refusal: `policy-digest` where the journal was kept under another policy.
+        Refusal: `policy-digest` where the journal was kept under another policy; `journal-behind`.
     """
-    pinned = signer.journal.views.policy
-    if pinned is None:
+    require_its_policy(signer.journal, signer.policy)
+    if signer.journal.views.policy is None:
         entry = PolicyPinned(policy_digest=signer.policy_digest, policy=document(signer.policy_envelope))
         signer.journal.append(entry, at=signer.wall_clock())
-        return
-    refuse_unless(
-        pinned.policy_digest == signer.policy_digest,
-        Tag.POLICY_DIGEST,
-        f"the journal was kept under {pinned.policy_digest}, not {signer.policy_digest}",
-    )

@@ -35,12 +35,12 @@ class Reconciliation:
         peers: Peers,
         fresh_nonce: Callable[[], Nonce] = lambda: Nonce(secrets.token_hex(_NONCE_BYTES)),
     ) -> None:
-        """Nothing is confirmed yet.
+        """Nothing is confirmed yet, and nothing is appended before it is.
 
         Args:
             own_id: whose journal.
             network: of the statements.
-            journal: this signer's.
+            journal: this signer's; guarded from here on.
             peer_keys: the statement key of every other signer of the policy.
             peers: how to ask them.
             fresh_nonce: 32 random bytes each time.
@@ -53,6 +53,7 @@ class Reconciliation:
         self._fresh_nonce = fresh_nonce
         self._confirmed: set[SignerId] = set()
         self._behind = ""
+        journal.guard(self.require)
 
     @property
     def silent(self) -> Collection[SignerId]:
@@ -63,6 +64,11 @@ class Reconciliation:
     def behind(self) -> str:
         """Why this journal is not the newest; empty where nothing says so. For good, until the next start."""
         return self._behind
+
+    @property
+    def whole(self) -> bool:
+        """Whether every peer has confirmed this journal, and nothing has shown it to be old since."""
+        return not self._behind and not self.silent
 
     def require(self) -> None:
         """Let nothing pass before the journal is known to be whole.

@@ -15,6 +15,7 @@ from signers.rules.signer import Signer
 from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest
+from signers.statements.intent import Release
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
 
@@ -52,7 +53,7 @@ async def sign(signer: Signer, request: SigningRequest) -> SignedAttempt:
     history = signer.journal.views.intents.get(request.intent_digest)
     matter = _matter(request, history)
     try:
-        signer.reconciliation.require()
+        signer.require_ready()
         announced = _require_announced(signer, request, history)
         async with signer.locks.of(announced.intent.account):
             draft, record = await _signed(signer, request)
@@ -96,6 +97,7 @@ async def _signed(signer: Signer, request: SigningRequest) -> tuple[Draft, Recor
     if (done := _signature_of(history, draft.digest)) is not None:
         return draft, done
     now = await moment.trusted(signer, chain, history.intent.asset)
+    require_authority(history, now)
     await receipts.require_announced_everywhere(signer, history, request.announce_receipts)
     require_timelock_over(signer, history, now)
     await chain.require_anchor(history.intent, account)
@@ -129,6 +131,24 @@ def _require_announced(
         receipts.require_not_forgotten(signer, request.announce_receipts, request.intent_digest)
         raise Refusal(Tag.ANNOUNCE_MISSING, f"intent {request.intent_digest} was not announced here")
     return history
+
+
+def require_authority(history: IntentHistory, now: Moment) -> None:
+    """This signer's first attempt comes while intent and release stand: what custody let lie is over.
+
+    Later attempts are fee bumps: what was attempted in time can confirm at any time, so they take no more.
+    The tag says more than that it is late: announced here, never attempted, and never to be.
+
+    Raises:
+        Refusal: `authority-expired`.
+    """
+    release = Release.parse(history.entry.release.envelope.payload)
+    ends_at = min(history.intent.expires_at, release.expires_at)
+    refuse_unless(
+        bool(history.attempts) or now.at < ends_at,
+        Tag.AUTHORITY_EXPIRED,
+        f"nothing was attempted before {ends_at}, it is {now.at}",
+    )
 
 
 def require_timelock_over(signer: Signer, history: IntentHistory, now: Moment) -> None:

@@ -19,6 +19,7 @@ from signers.statements.envelope import Envelope, Signature
 from signers.statements.identifiers import AccountId, Digest, KeyId, Seconds, SignerId
 from signers.statements.network import Network
 from signers.statements.policy import Policy
+from signers.statements.refusals import Tag, refuse_unless
 from signers.statements.statement import Statement
 
 _STRIPES: Final = 64
@@ -85,6 +86,20 @@ class Signer:
     def ethereum_custody(self) -> EthereumCustody:
         """How ETH keys are held; named in every receipt of an outflow of ETH."""
         return _CUSTODY[self.joint.mode]
+
+    def require_ready(self) -> None:
+        """Nothing is decided before the peers have confirmed the journal and this very policy stands in it.
+
+        Raises:
+            Refusal: `journal-behind` or `policy-digest`.
+        """
+        self.reconciliation.require()
+        pinned = self.journal.views.policy
+        refuse_unless(
+            pinned is not None and pinned.policy_digest == self.policy_digest,
+            Tag.POLICY_DIGEST,
+            f"the journal is not kept under {self.policy_digest}",
+        )
 
     def now(self) -> Seconds:
         """Wall time, never below the journaled high-water mark: a clock set back undoes nothing."""

@@ -1,7 +1,8 @@
 """What a signer does between calls, so that nothing of it hangs on custody asking.
 
-Confirm the journal with the peers after a start; gather their announce receipts, so that each signer knows
-the others' journals while the timelock still runs; see which anchors are spent for good; remember the time.
+Confirm the journal with the peers after a start, and pin the policy in a new one; gather their announce
+receipts, so that each signer knows the others' journals while the timelock still runs; see which anchors are
+spent for good; remember the time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from signers.peers.port import PeerUnavailable
 from signers.rules import anchors, moment, receipts
 from signers.rules.chains import NodeUnavailable
 from signers.rules.moment import Moment
+from signers.rules.policy import pin
 from signers.rules.signer import Signer
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import Seconds
@@ -29,10 +31,14 @@ async def tick(signer: Signer) -> bool:
 
     Returns:
         Whether the journal is confirmed, so that the signer decides at all.
+
+    Raises:
+        Refusal: `policy-digest`, where the journal was kept under another policy.
     """
     await _confirm_journal(signer)
-    if signer.reconciliation.behind or signer.reconciliation.silent:
+    if not signer.reconciliation.whole:
         return False
+    pin(signer)
     for asset in signer.chains:
         await _follow(signer, asset)
     return True

@@ -88,7 +88,7 @@ class Intent(Statement):
     policy_digest: Digest
     created_at: Seconds
     expires_at: Seconds
-    """Nothing is announced after this. It does not end an intent that anyone has signed."""
+    """After this it is neither announced, nor signed by a signer that has not signed it before."""
 
     def __post_init__(self) -> None:
         if not self.amount or not self.fee_cap:
@@ -116,3 +116,4 @@ class Release(Statement):
     intent: IntentId
     intent_digest: Digest
     expires_at: Seconds
+    """As the intent's: consent to what stands, not to what lies around."""

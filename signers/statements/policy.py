@@ -184,6 +184,8 @@ class Policy(Statement):
             raise ValueError("a quorum is not reachable by the approvers' entities")
         if not 0 < self.intent_lifetime_max_seconds <= 30 * 24 * 3600:
             raise ValueError("an intent lives for more than nothing and at most 30 days")
+        if any(tier.timelock_seconds >= self.intent_lifetime_max_seconds for tier in self.tiers):
+            raise ValueError("an intent outlives the timelock of every tier, or none could be signed by it")
 
     def _check_collateral(self) -> None:
         assets = [terms.asset for terms in self.assets]

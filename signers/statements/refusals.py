@@ -53,6 +53,7 @@ class Tag(StrEnum):
     INTENT_EXPIRED = "intent-expired"
     VELOCITY = "velocity"
     TIMELOCK_RUNNING = "timelock-running"
+    AUTHORITY_EXPIRED = "authority-expired"
     ANNOUNCE_MISSING = "announce-missing"
     ANNOUNCE_INCOMPLETE = "announce-incomplete"
     CLOCK_SKEW = "clock-skew"

@@ -20,6 +20,7 @@ from signers.rules.announce import Announcement, announce
 from signers.rules.bitcoin_chain import BitcoinChain
 from signers.rules.ethereum_chain import EthereumChain
 from signers.rules.onboarding import HeldElsewhere, cosign_account, create_account_key
+from signers.rules.policy import pin
 from signers.rules.reconciliation import Reconciliation
 from signers.rules.sign import SigningRequest
 from signers.rules.signer import Clockwork, Signer
@@ -147,10 +148,27 @@ class Stage:
         await self.reconcile(index)
         return signer
 
+    async def saved(self, index: int) -> bytes:
+        """A copy of a signer's journal as it is now; the signer starts again over the original."""
+        self.signers[index].journal.close()
+        copy = self.path(index).read_bytes()
+        self.start(index)
+        await self.reconcile(index)
+        return copy
+
+    def restore(self, index: int, copy: bytes) -> Signer:
+        """Put an earlier copy in the journal's place, and start the signer over it."""
+        self.signers[index].journal.close()
+        self.path(index).write_bytes(copy)
+        for suffix in ("-wal", "-shm"):
+            self.path(index).with_name(self.path(index).name + suffix).unlink(missing_ok=True)
+        return self.start(index)
+
     async def reconcile(self, *indexes: int) -> None:
         for index in indexes or range(3):
             for peer in self.signers[index].reconciliation.silent:
                 await self.signers[index].reconciliation.ask(peer)
+            pin(self.signers[index])
 
     async def onboard(self) -> None:
         parties = self.account_envelope()

@@ -347,6 +347,17 @@ async def test_an_intent_that_has_expired(stage: Stage) -> None:
 
 
 @refuses(Tag.INTENT_EXPIRED)
+async def test_a_refusal_as_expired_is_final_though_the_clock_is_set_back(stage: Stage) -> None:
+    intent = stage.intent(Asset.BTC)
+    announcement = stage.announcement(intent)
+    stage.advance(intent.expires_at - stage.clock[0])
+    for seconds in (0, 10):
+        stage.clock[0] = Seconds(stage.clock[0] - seconds)
+        with refused(Tag.INTENT_EXPIRED):
+            await announce(stage[0], announcement)
+
+
+@refuses(Tag.INTENT_EXPIRED)
 async def test_an_intent_made_for_longer_than_the_policy_allows(stage: Stage) -> None:
     longest = stage.world.policy.intent_lifetime_max_seconds
     with refused(Tag.INTENT_EXPIRED):

@@ -11,12 +11,13 @@ from signers.rules.chains import PeerSignatures
 from signers.rules.decision import Declined
 from signers.rules.sign import SignedAttempt, sign
 from signers.statements.amounts import Asset, Sats, Wei
+from signers.statements.envelope import Envelope
 from signers.statements.identifiers import IntentId, Seconds
-from signers.statements.intent import NonceAnchor
+from signers.statements.intent import Intent, NonceAnchor
 from signers.statements.network import Network
 from signers.statements.receipt import Act, Receipt
 from signers.statements.refusals import Tag
-from tests.factories import BTC
+from tests.factories import BTC, DAY
 from tests.signers.fakes import anchor_of
 from tests.signers.marks import refused, refuses
 from tests.signers.stage import FEES, Stage
@@ -176,16 +177,9 @@ async def test_a_peer_whose_journal_has_two_histories(stage: Stage) -> None:
 
 @refuses(Tag.JOURNAL_BEHIND)
 async def test_a_receipt_of_our_own_that_our_journal_does_not_know(stage: Stage) -> None:
-    stage[0].journal.close()
-    saved = stage.path(0).read_bytes()
-    stage.start(0)
-    await stage.reconcile(0)
+    saved = await stage.saved(0)
     intent, receipts = await stage.announced(Asset.BTC)
-    stage[0].journal.close()
-    stage.path(0).write_bytes(saved)
-    for suffix in ("-wal", "-shm"):
-        stage.path(0).with_name(stage.path(0).name + suffix).unlink(missing_ok=True)
-    stage.start(0)
+    stage.restore(0, saved)
     # No peer has seen the lost announcement yet: only custody's copy of the receipt gives it away.
     await stage.reconcile(0)
     with refused(Tag.JOURNAL_BEHIND):
@@ -219,6 +213,82 @@ async def test_blocks_are_still_to_come(stage: Stage) -> None:
         await sign(stage[0], stage.signing(intent, receipts))
     stage.ethereum.mine()
     await sign(stage[0], stage.signing(intent, receipts))
+
+
+# The authority to sign ends; what was signed does not.
+
+
+@pytest.mark.parametrize("asset", Asset)
+@pytest.mark.parametrize(
+    ("intent_seconds", "release_seconds"), [(7200, DAY), (DAY, 7200)], ids=["intent", "release"]
+)
+@refuses(Tag.AUTHORITY_EXPIRED)
+async def test_a_first_attempt_once_intent_or_release_has_expired(
+    stage: Stage, asset: Asset, intent_seconds: int, release_seconds: int
+) -> None:
+    intent, receipts = await announced_until(stage, asset, intent=intent_seconds, release=release_seconds)
+    stage.advance(7200 - (stage.clock[0] - stage.world.now))
+    with refused(Tag.AUTHORITY_EXPIRED):
+        await sign(stage[0], stage.signing(intent, receipts))
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_what_was_attempted_in_time_is_bumped_after_expiry(stage: Stage, asset: Asset) -> None:
+    intent, receipts = await announced_until(stage, asset, intent=7200, release=7200)
+    stage.advance(7200 - 1 - (stage.clock[0] - stage.world.now))
+    await sign(stage[0], stage.signing(intent, receipts))
+    stage.advance(30 * DAY)
+    await sign(stage[0], stage.signing(intent, receipts, fee_units=2 * FEES[asset]))
+
+
+async def test_an_attempt_written_in_time_is_signed_after_a_crash_that_outlasts_the_intent(
+    stage: Stage,
+) -> None:
+    intent, receipts = await announced_until(stage, Asset.BTC, intent=7200, release=7200)
+
+    def crash() -> None:
+        raise RuntimeError("killed")
+
+    stage.keys[0].before_signing = crash
+    with pytest.raises(RuntimeError):
+        await sign(stage[0], stage.signing(intent, receipts))
+    stage.keys[0].before_signing = lambda: None
+    stage.advance(7200)
+    await stage.restart(0)
+    await sign(stage[0], stage.signing(intent, receipts))
+
+
+@refuses(Tag.AUTHORITY_EXPIRED)
+async def test_what_another_signer_attempted_in_time_binds_and_entitles_to_nothing(stage: Stage) -> None:
+    intent, receipts = await announced_until(stage, Asset.BTC, intent=7200, release=7200)
+    first = await sign(stage[0], stage.signing(intent, receipts))
+    stage.advance(7200)
+    peer = PeerSignatures(signer=stage[0].id, signatures=first.signatures)
+    with refused(Tag.AUTHORITY_EXPIRED):
+        await sign(stage[1], stage.signing(intent, receipts, peer_signatures=(peer,)))
+    assert stage[1].journal.views.intents[intent.digest].live
+
+
+@refuses(Tag.AUTHORITY_EXPIRED)
+async def test_a_refusal_as_expired_is_final_though_the_clock_is_set_back(stage: Stage) -> None:
+    intent, receipts = await announced_until(stage, Asset.BTC, intent=7200, release=7200)
+    stage.advance(7200 - (stage.clock[0] - stage.world.now))
+    for seconds in (0, 10):
+        stage.clock[0] = Seconds(stage.clock[0] - seconds)
+        with refused(Tag.AUTHORITY_EXPIRED):
+            await sign(stage[0], stage.signing(intent, receipts))
+
+
+async def announced_until(
+    stage: Stage, asset: Asset, *, intent: int, release: int
+) -> tuple[Intent, tuple[Envelope, ...]]:
+    """Announced everywhere, the timelock over; intent and release last this long from the world's now."""
+    until = [Seconds(stage.world.now + each) for each in (intent, release)]
+    asked = stage.intent(asset, expires_at=until[0])
+    released = stage.world.release_envelope(asked, expires_at=until[1])
+    receipts = await stage.announce_everywhere(stage.announcement(asked, release=released))
+    stage.pass_timelock(asset)
+    return asked, receipts
 
 
 async def test_a_clock_set_back_does_not_revive_what_has_expired(stage: Stage) -> None:

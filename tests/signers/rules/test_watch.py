@@ -68,18 +68,12 @@ async def test_a_silent_peer_keeps_everything_refused_and_nothing_is_written(sta
 
 
 async def test_a_rolled_back_journal_is_noticed_by_the_peers(stage: Stage) -> None:
-    stage[0].journal.close()
-    saved = stage.path(0).read_bytes()
-    started = stage.start(0)
-    assert await watch.tick(started)
+    saved = await stage.saved(0)
     intent = stage.intent(Asset.BTC)
     for signer in stage.signers:
         await announce(signer, stage.announcement(intent))
     await watch.tick(stage[1])
-    stage[0].journal.close()
-    stage.path(0).write_bytes(saved)
-    stage.path(0).with_name(f"{stage.path(0).name}-wal").unlink(missing_ok=True)
-    signer = stage.start(0)
+    signer = stage.restore(0, saved)
     assert not await watch.tick(signer)
     assert signer.reconciliation.behind
     with refused(Tag.JOURNAL_BEHIND):

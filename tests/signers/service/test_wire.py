@@ -95,9 +95,9 @@ async def test_onboarding(wired: Wired) -> None:
 
 
 async def test_a_signer_confirms_its_journal_and_gathers_receipts_past_custody(wired: Wired) -> None:
-    signer = wired.signers[0]
-    assert len(signer.reconciliation.silent) == 2
     digest, _ = await announce_everywhere(wired, Asset.BTC)
+    signer = wired.over_the_wire(0)
+    assert len(signer.reconciliation.silent) == 2
     assert await watch.tick(signer)
     assert not signer.reconciliation.silent
     assert not missing(signer, signer.journal.views.intents[digest])

@@ -95,13 +95,15 @@ class Wired:
             wired.ports.append(await server.start("127.0.0.1:0"))
             opened.push_async_callback(server.stop)
             wired.servers.append(server)
-        for index, tls in enumerate(files):
-            wired.signers.append(wired.over_the_wire(index, tls))
+        wired.signers = [wired.over_the_wire(index) for index in range(3)]
+        for signer in wired.signers:
+            for peer in signer.reconciliation.silent:
+                await signer.reconciliation.ask(peer)
         return wired
 
-    def over_the_wire(self, index: int, tls: Tls) -> Signer:
-        """The signer with peers that it reaches by gRPC."""
-        signer = self.stage[index]
+    def over_the_wire(self, index: int) -> Signer:
+        """The signer with peers that it reaches by gRPC, none of which has confirmed its journal yet."""
+        signer, tls = self.stage[index], self.authority.issue(f"{self.stage[index].id}.bailee")
         addresses = [
             PeerAddress(
                 signer=peer.id, target=f"127.0.0.1:{self.ports[number]}", certificate_name=f"{peer.id}.bailee"

@@ -206,6 +206,7 @@ def journal_heads(draw: Draw) -> JournalHead:
 def policies(draw: Draw) -> Policy:
     policy: Policy = draw(worlds).policy
     first = draw(st.booleans())
+    lifetime = draw(st.integers(1, 30 * 24 * 3600))
     kept = [key for key in policy.keys if key.revoked_at is None]
     revoked = [replace(key, revoked_at=draw(times)) for key in policy.keys if key.revoked_at is not None]
     return replace(
@@ -214,7 +215,7 @@ def policies(draw: Draw) -> Policy:
         previous=GENESIS if first else draw(digests.filter(lambda digest: digest != GENESIS)),
         admin_quorum=draw(st.integers(1, 3)),
         keys=tuple(draw(st.permutations([*kept, *revoked]))),
-        tiers=tuple(tier for asset in Asset for tier in draw(_tiers(asset))),
+        tiers=tuple(tier for asset in Asset for tier in draw(_tiers(asset, lifetime=lifetime))),
         limits=tuple(
             Limit(
                 window_seconds=draw(st.integers(1, SECONDS_MAX)),
@@ -225,7 +226,7 @@ def policies(draw: Draw) -> Policy:
         ),
         allowlist_approvers=draw(st.integers(1, 3)),
         allowlist_cooling_seconds=draw(times),
-        intent_lifetime_max_seconds=draw(st.integers(1, 30 * 24 * 3600)),
+        intent_lifetime_max_seconds=Seconds(lifetime),
         prices=PriceTerms(
             currency=draw(currencies),
             publishers_min=3,
@@ -245,13 +246,13 @@ def policies(draw: Draw) -> Policy:
 
 
 @st.composite
-def _tiers(draw: Draw, asset: Asset) -> list[Tier]:
+def _tiers(draw: Draw, asset: Asset, *, lifetime: int) -> list[Tier]:
     steps = sorted(draw(st.sets(st.integers(0, 10**15), min_size=1, max_size=4)))
     return [
         Tier(
             up_to=amount_of(asset, step),
             approvers=draw(st.integers(1, 3)),
-            timelock_seconds=draw(times),
+            timelock_seconds=Seconds(draw(st.integers(0, lifetime - 1))),
             timelock_blocks=draw(counts),
         )
         for step in steps

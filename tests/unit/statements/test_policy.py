@@ -104,6 +104,11 @@ REFUSED: list[tuple[str, Change, str]] = [
         lambda w: {"intent_lifetime_max_seconds": Seconds(30 * 86_400 + 1)},
         "lives",
     ),
+    (
+        "intents that end with their timelock",
+        lambda w: {"tiers": first(w.policy.tiers, timelock_seconds=w.policy.intent_lifetime_max_seconds)},
+        "outlives",
+    ),
     ("no assets", lambda w: {"assets": (), "limits": (), "tiers": ()}, "one entry per asset"),
     (
         "an asset twice",

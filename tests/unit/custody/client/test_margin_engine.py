@@ -641,6 +641,15 @@ async def test_a_release_is_of_the_intent_alone(
     assert release.expires_at == later(world, 600)
 
 
+async def test_a_release_lasts_as_long_as_its_intent_so_that_it_outlives_the_timelock(
+    engine: MarginEngine, custody: FakeCustody, account: str, world: World
+) -> None:
+    await engine.release(account, WITHDRAWAL, intent_digest=world.intent(Asset.BTC).digest)
+    (sent,) = custody.sent("ReleaseWithdrawal")
+    release = Release.parse(Envelope.from_json(sent.envelope).payload)
+    assert release.expires_at == world.intent(Asset.BTC).expires_at
+
+
 async def test_what_was_released_is_not_lent_against(
     released: MarginEngine, account: str, custody: FakeCustody
 ) -> None:

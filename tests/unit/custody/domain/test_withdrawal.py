@@ -9,6 +9,7 @@ from custody.domain.errors import StateConflict
 from custody.domain.withdrawal import (
     CANCELLABLE,
     ENDS,
+    LAPSABLE,
     OPEN,
     RECOVERY,
     TRANSITIONS,
@@ -53,9 +54,10 @@ def test_what_signers_may_have_heard_of_cannot_be_cancelled() -> None:
     assert cancelled == CANCELLABLE == {S.REQUESTED, S.AWAITING_SIGNATURES}
 
 
-def test_nothing_ends_unpaid_once_every_signer_announced() -> None:
+def test_nothing_ends_unpaid_once_it_is_signed() -> None:
     unpaid = {before for (before, event) in TRANSITIONS if event in (E.CANCELLED, E.LAPSED)}
-    assert unpaid.isdisjoint({S.TIMELOCKED, S.SIGNING, S.SIGNED, S.BROADCAST, S.CONFIRMING, S.SETTLED})
+    assert unpaid == CANCELLABLE | LAPSABLE
+    assert unpaid.isdisjoint({S.SIGNED, S.BROADCAST, S.CONFIRMING, S.SETTLED})
 
 
 def test_settled_is_reopened_by_a_reorganisation_and_by_nothing_else() -> None:

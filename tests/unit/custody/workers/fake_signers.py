@@ -40,7 +40,7 @@ from signers.statements.identifiers import (
     Seconds,
     SignerId,
 )
-from signers.statements.intent import Intent, NonceAnchor
+from signers.statements.intent import Anchor, Intent, NonceAnchor, Release
 from signers.statements.receipt import Act
 from signers.statements.refusals import Tag
 from tests.factories import SignerParty, World
@@ -48,11 +48,17 @@ from tests.factories import SignerParty, World
 
 @dataclass
 class FakeSigner:
-    """One signer: announces once, signs what it announced, refuses what the test tells it to."""
+    """One signer: announces once, signs what it announced, refuses what the test tells it to.
+
+    Of the rules it has those that a payout can run into by itself: expiry, and the anchor it is bound to.
+    """
 
     party: SignerParty
     announced: dict[Digest, Envelope] = field(default_factory=dict)
     intents: dict[Digest, Intent] = field(default_factory=dict)
+    ends_at: dict[Digest, Seconds] = field(default_factory=dict)
+    """When its authority to sign an intent for the first time ends."""
+    attempted: set[Digest] = field(default_factory=set)
     signed: set[bytes] = field(default_factory=set)
     """Distinct unsigned transactions, for the test to count."""
     refuses: Tag | None = None
@@ -62,9 +68,13 @@ class FakeSigner:
 class FakeSigners:
     """Three signers with the world's keys. Implements `Signers`."""
 
-    def __init__(self, world: World, clock: Callable[[], Seconds]) -> None:
+    def __init__(
+        self, world: World, clock: Callable[[], Seconds], *, spent: Callable[[Anchor], bool]
+    ) -> None:
         self.world = world
         self.clock = clock
+        self.spent = spent
+        """Whether an anchor is spent by their own nodes."""
         self.each = {party.signer: FakeSigner(party) for party in world.signers}
 
     @property
@@ -106,6 +116,12 @@ class FakeSigners:
         said = Intent.read(intent, network=self.world.network)
         found = self._willing(signer, said)
         if intent.digest not in found.announced:
+            if self.clock() >= said.expires_at:
+                raise self._refusal(found, said, Tag.INTENT_EXPIRED)
+            if any(self._binds(other, said) for other in found.intents.values()):
+                raise self._refusal(found, said, Tag.ANCHOR_BUSY)
+            released = Release.read(release, network=self.world.network)
+            found.ends_at[intent.digest] = min(said.expires_at, released.expires_at)
             receipt = self.world.receipt(found.party, said, Act.ANNOUNCED, at=self.clock())
             found.announced[intent.digest] = self.world.cosign(receipt, found.party)
             found.intents[intent.digest] = said
@@ -122,7 +138,7 @@ class FakeSigners:
         partials: Sequence[PartialSignatures] = (),
     ) -> BitcoinAttempt:
         intent = self.each[signer].intents[intent_digest]
-        found = self._willing(signer, intent)
+        found = self._attempting(signer, intent)
         assert len(announce_receipts) == 3
         unsigned, signatures = sign_payout(
             account=self.world.account, intent=intent, fee=fee, inputs=inputs, key=found.party.bitcoin_key
@@ -141,7 +157,7 @@ class FakeSigners:
         self, signer: SignerId, *, intent_digest: Digest, fee: Wei, announce_receipts: Sequence[Envelope]
     ) -> EthereumAttempt:
         intent = self.each[signer].intents[intent_digest]
-        found = self._willing(signer, intent)
+        found = self._attempting(signer, intent)
         raw = sign_transfer(intent=intent, fee=fee, key=found.party.ethereum_key)
         found.signed.add(raw)
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
@@ -157,12 +173,22 @@ class FakeSigners:
     def _willing(self, signer: SignerId, intent: Intent) -> FakeSigner:
         found = self.each[signer]
         if found.refuses is not None:
-            said = self.world.receipt(
-                found.party, intent, Act.REFUSED, tags=(found.refuses,), at=self.clock()
-            )
-            receipt = self.world.cosign(said, found.party)
-            raise SignerRefused(signer, found.refuses, "told to", receipt)
+            raise self._refusal(found, intent, found.refuses)
         return found
+
+    def _attempting(self, signer: SignerId, intent: Intent) -> FakeSigner:
+        found = self._willing(signer, intent)
+        if intent.digest not in found.attempted and self.clock() >= found.ends_at[intent.digest]:
+            raise self._refusal(found, intent, Tag.AUTHORITY_EXPIRED)
+        found.attempted.add(intent.digest)
+        return found
+
+    def _binds(self, other: Intent, intent: Intent) -> bool:
+        return other.asset is intent.asset and other.anchor != intent.anchor and not self.spent(other.anchor)
+
+    def _refusal(self, found: FakeSigner, intent: Intent, tag: Tag) -> SignerRefused:
+        said = self.world.receipt(found.party, intent, Act.REFUSED, tags=(tag,), at=self.clock())
+        return SignerRefused(found.party.signer, tag, "by rule", self.world.cosign(said, found.party))
 
 
 def sign_payout(

@@ -16,6 +16,7 @@ from custody.workers.onboarding_driver import OnboardingDriver
 from custody.workers.withdrawal_driver import WithdrawalDriver
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.identifiers import Seconds
+from signers.statements.intent import Anchor, NonceAnchor
 from tests.factories import BTC, ETH, World, build_world
 from tests.unit.custody.scenario import Custody
 from tests.unit.custody.workers.fake_bitcoin import FakeBitcoin
@@ -87,7 +88,7 @@ class Stage:
         self.store = MemoryStore(self.custody)
         self.bitcoin = FakeBitcoin()
         self.ethereum = FakeEthereum()
-        self.signers = FakeSigners(self.world, self.clock)
+        self.signers = FakeSigners(self.world, self.clock, spent=self._spent)
         self.start()
         if active:
             self._activate()
@@ -115,6 +116,15 @@ class Stage:
             **common,
         )
         self.onboarding = OnboardingDriver(signers=signers, verifier=Accounts(), **common)
+
+    def _spent(self, anchor: Anchor) -> bool:
+        if isinstance(anchor, NonceAnchor):
+            balances = self.ethereum.blocks[-1].balances
+            _, next_nonce = balances.get(self.world.account.ethereum.address, (0, 0))
+            return next_nonce > anchor.nonce
+        mined = [made for block in self.bitcoin.chain for made in block.vtx]
+        spent = {(each.prevout.hash[::-1].hex(), each.prevout.n) for made in mined for each in made.vin}
+        return (anchor.txid, anchor.index) in spent
 
     def _activate(self) -> None:
         custody = self.custody

@@ -47,6 +47,29 @@ def test_a_selection_covers_is_minimal_and_does_not_depend_on_order(units: list[
     assert select_coins(coins[::-1], Sats(needed)) == chosen
 
 
+@given(st.lists(amounts, min_size=1, max_size=100), amounts, st.data())
+def test_a_selection_begins_with_the_anchor_and_takes_no_coin_too_many(
+    units: list[int], needed: int, data: st.DataObject
+) -> None:
+    coins = [coin(index, each) for index, each in enumerate(units)]
+    anchor = data.draw(st.sampled_from(coins))
+    others = sorted((each.amount.units for each in coins if each != anchor), reverse=True)
+    try:
+        chosen = select_coins(coins, Sats(needed), anchor=anchor.outpoint)
+    except CoinsInsufficient:
+        assert anchor.amount.units + sum(others[:63]) < needed
+        return
+    assert chosen[0] == anchor
+    without_last = sum(each.amount.units for each in chosen[:-1])
+    assert without_last < needed <= without_last + chosen[-1].amount.units
+    assert [each.amount.units for each in chosen[1:]] == others[: len(chosen) - 1]
+
+
+def test_an_anchor_that_is_not_there_is_waited_for() -> None:
+    with pytest.raises(CoinsInsufficient):
+        select_coins([coin(1, 100)], Sats(1), anchor=coin(2, 100).outpoint)
+
+
 @given(
     st.integers(1, 10**7),
     st.integers(150, 20_000),
