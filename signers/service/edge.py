@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -15,6 +17,8 @@ from signers.journal import JournalUnusable
 from signers.service.errors import Fault, fault_of, invalid, to_status
 
 DEADLINE_SECONDS_MAX: Final = 120.0
+CALLS_PER_CALLER_MAX: Final = 32
+"""Under way at once. Who fills them, by calls that wait or never say what they want, keeps out no other."""
 HEALTH: Final = "grpc.health.v1.Health"
 
 caller: ContextVar[str] = ContextVar("caller")
@@ -25,7 +29,11 @@ _Method = Callable[[Any, Any], Awaitable[Any]]
 
 
 class Edge(grpc.aio.ServerInterceptor):
-    """Authorises, bounds and validates each call, and turns what goes wrong into a status."""
+    """Authorises, bounds and validates each call, and turns what goes wrong into a status.
+
+    Methods of one message are served as if they took a stream of them, which is the same on the wire: so a
+    caller is looked at before its message has come, and not only after.
+    """
 
     def __init__(
         self, *, callers: Mapping[str, frozenset[str]], on_fatal: Callable[[Exception], None]
@@ -39,31 +47,36 @@ class Edge(grpc.aio.ServerInterceptor):
         """
         self._callers = callers
         self._on_fatal = on_fatal
+        self._under_way: Counter[str] = Counter()
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wrap the method, where there is one."""
+        """Wrap the method, where there is one. No stream is served: health's `Watch` would have no end."""
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
-            return handler
+            return None
         service, method = handler_call_details.method.strip("/").split("/")
-        return grpc.unary_unary_rpc_method_handler(
+        return grpc.stream_unary_rpc_method_handler(
             self._guarded(service, method, handler.unary_unary),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
     def _guarded(self, service: str, method: str, call: _Method) -> _Method:
-        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def guarded(
+            messages: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]
+        ) -> Any:
             try:
-                caller.set(self._authorised(service, context))
-                if service != HEALTH:
-                    _require_deadline(context)
+                name = self._authorised(service, context)
+                caller.set(name)
+                _require_deadline(context)
+                with self._slot(HEALTH if service == HEALTH else name):
+                    request = await _only(messages)
                     _require_valid(request)
-                return await call(request, context)
+                    return await call(request, context)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:
@@ -77,6 +90,20 @@ class Edge(grpc.aio.ServerInterceptor):
                 raise
 
         return guarded
+
+    @contextmanager
+    def _slot(self, whose: str) -> Iterator[None]:
+        if self._under_way[whose] >= CALLS_PER_CALLER_MAX:
+            raise Fault(
+                code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+                reason="too-many-calls",
+                message=f"{CALLS_PER_CALLER_MAX} calls are under way already",
+            )
+        self._under_way[whose] += 1
+        try:
+            yield
+        finally:
+            self._under_way[whose] -= 1
 
     def _authorised(self, service: str, context: grpc.aio.ServicerContext[Any, Any]) -> str:
         names = [name.decode() for name in context.auth_context().get("x509_subject_alternative_name", [])]
@@ -103,6 +130,14 @@ def _require_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:
             reason="deadline-required",
             message=f"a call carries a deadline of at most {DEADLINE_SECONDS_MAX:.0f} s",
         )
+
+
+async def _only(messages: AsyncIterator[Message]) -> Message:
+    async for message in messages:
+        return message
+    raise Fault(
+        code=grpc.StatusCode.INVALID_ARGUMENT, reason="request-invalid", message="a call carries one message"
+    )
 
 
 def _require_valid(request: Message) -> None:

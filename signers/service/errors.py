@@ -12,7 +12,7 @@ from typing import Any, Final
 import grpc
 import protovalidate
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import (
     code_pb2,
     error_details_pb2,
@@ -58,7 +58,7 @@ def invalid(error: protovalidate.ValidationError) -> Fault:
     )
 
 
-def fault_of(error: Exception) -> Fault:  # noqa: PLR0911 - one line for each kind of error
+def fault_of(error: Exception) -> Fault:  # noqa: PLR0911 - one case for each kind of error
     """How an error leaves. What nobody foresaw leaves as a number that stands in the log, no more."""
     match error:
         case Fault():
@@ -67,6 +67,12 @@ def fault_of(error: Exception) -> Fault:  # noqa: PLR0911 - one line for each ki
             return _refused(error.refusal, None if error.receipt is None else error.receipt.to_json())
         case Refusal():
             return _refused(error, None)
+        case DecodeError():
+            return Fault(
+                code=grpc.StatusCode.INVALID_ARGUMENT,
+                reason="request-invalid",
+                message="the request is no message of its method",
+            )
         case CapacityReached():
             return Fault(
                 code=grpc.StatusCode.RESOURCE_EXHAUSTED, reason="capacity-reached", message=str(error)

@@ -26,7 +26,8 @@ PEER_SERVICE: Final = signer_pb2.DESCRIPTOR.services_by_name["PeerService"].full
 
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 """A signing request carries up to 64 whole previous transactions."""
-_CALLS_MAX: Final = 64
+_CALLS_MAX: Final = 512
+"""More than all callers' slots: bounds what is turned away at once."""
 _SHUTDOWN_SECONDS: Final = 10.0
 _HANDSHAKE_SECONDS: Final = 5.0
 _OPTIONS: Final = (

@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import grpc
@@ -105,6 +105,18 @@ async def test_a_field_that_breaks_its_rule(wired: Wired, request_: object, fiel
     assert (error.code(), info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "request-invalid")
     assert field in fields
     assert wired.stage[0].journal.sequence == before
+
+
+@pytest.mark.parametrize("sent", [b"\xff\xff", None])
+async def test_bytes_that_are_no_message_and_no_message(wired: Wired, sent: bytes | None) -> None:
+    async def messages() -> AsyncIterator[bytes]:
+        if sent is not None:
+            yield sent
+
+    channel = wired.channel(0, wired.authority.issue(CUSTODY))
+    call: Any = channel.stream_unary("/bailee.signer.v1.SignerService/Announce")
+    error = await fails(call(messages(), timeout=SECONDS))
+    assert (error.code(), details(error)[0].reason) == (grpc.StatusCode.INVALID_ARGUMENT, "request-invalid")
 
 
 async def test_a_deadline_is_required(wired: Wired) -> None:

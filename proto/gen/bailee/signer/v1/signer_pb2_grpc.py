@@ -35,7 +35,7 @@ class SignerServiceStub:
     tag of the rule that refused (signers/README.md lists them), and whose metadata carries the signed refusal receipt
     as base64 under `receipt`. A request that breaks a field's rule is INVALID_ARGUMENT with the reason
     `request-invalid`; UNAVAILABLE says that the signer's Vault, node or a peer does not answer and the call may be
-    repeated.
+    repeated. Every call carries a deadline of at most 120 s; a caller with 32 calls under way gets RESOURCE_EXHAUSTED.
     """
 
     def __init__(self, channel):
@@ -86,7 +86,7 @@ class SignerServiceServicer:
     tag of the rule that refused (signers/README.md lists them), and whose metadata carries the signed refusal receipt
     as base64 under `receipt`. A request that breaks a field's rule is INVALID_ARGUMENT with the reason
     `request-invalid`; UNAVAILABLE says that the signer's Vault, node or a peer does not answer and the call may be
-    repeated.
+    repeated. Every call carries a deadline of at most 120 s; a caller with 32 calls under way gets RESOURCE_EXHAUSTED.
     """
 
     def CreateAccountKey(self, request, context):
@@ -185,7 +185,7 @@ class SignerService:
     tag of the rule that refused (signers/README.md lists them), and whose metadata carries the signed refusal receipt
     as base64 under `receipt`. A request that breaks a field's rule is INVALID_ARGUMENT with the reason
     `request-invalid`; UNAVAILABLE says that the signer's Vault, node or a peer does not answer and the call may be
-    repeated.
+    repeated. Every call carries a deadline of at most 120 s; a caller with 32 calls under way gets RESOURCE_EXHAUSTED.
     """
 
     @staticmethod
