@@ -109,6 +109,12 @@ async def _settle(stage: Stage, name: str, asset: Asset) -> Settled:
             "arrived": str(paid),
             "fee": attempt.fee.units,
         }
+        # The coins are gone and counted nowhere: the secured party stops counting them as leaving.
+        await until(
+            lambda: stage.margin_engine.settle_releases(ACCOUNT),
+            lambda outstanding: not outstanding,
+            what="the release to end",
+        )
     return Settled(AMOUNTS[asset], fee, attempt.transaction_id)
 
 
