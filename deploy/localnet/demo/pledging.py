@@ -80,7 +80,11 @@ async def _read_report(stage: Stage) -> None:
                 f"{position.confirmed}, haircut {position.haircut_bps / 100:.0f} %, "
                 f"lends {position.lending_value.units / 10**8:,.2f} {report.currency}"
             )
-        evidence["report_digest"] = report.digest
+        prices = await stage.margin_engine.verified_prices()
+        lendable = stage.margin_engine.lendable_value(report, prices)
+        if not lendable.units:
+            raise AssertionError("nothing can be lent at the publishers' own prices")
+        evidence |= {"report_digest": report.digest, "lendable_value_e8": str(lendable)}
 
 
 async def _first_good(stage: Stage) -> Report:

@@ -106,6 +106,12 @@ async def _settle(stage: Stage, payout: Payout) -> Settled:
             "arrived": str(paid),
             "fee": attempt.fee.units,
         }
+        # The coins are gone and counted nowhere: the secured party stops counting them as leaving.
+        await until(
+            lambda: stage.margin_engine.settle_releases(ACCOUNT),
+            lambda outstanding: not outstanding,
+            what="the release to end",
+        )
     return Settled(amount=amount, fee=fee, transaction_id=attempt.transaction_id)
 
 
