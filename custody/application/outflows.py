@@ -261,21 +261,26 @@ def _answer(envelope: Envelope, act: Act, present: Withdrawal, *, policy: Policy
 
 
 def begin_attempt(uow: UnitOfWork, command: BeginAttempt, *, now: Seconds) -> Withdrawal:
-    """Write an attempt down. The one on record with the same fee and inputs is that attempt.
+    """Write an attempt down, or go on with the one that is not finished yet.
 
     Raises:
-        NotFound, StateConflict: no such withdrawal, or no attempt may begin.
+        NotFound, StateConflict: no such withdrawal, no attempt may begin, or another one is not finished.
         AccountHalted: nothing flows out.
-        FieldInvalid: inputs that were not set aside, without the anchor, or that do not cover amount and fee.
+        FieldInvalid: no higher fee than before; inputs that were not set aside, without the anchor, or that
+            do not cover amount and fee.
         PolicyForbids: the fees of all attempts together exceed the intent's cap.
     """
     account, present = _present(uow, command)
-    latest = present.attempt
-    same = latest is not None and (latest.fee, latest.inputs) == (command.fee, command.inputs)
-    if same and present.state is WithdrawalState.SIGNING:
-        return present
+    unfinished = present.attempt if present.attempt and present.attempt.raw is None else None
+    if unfinished is not None:
+        _require_same(command, unfinished)
+        if present.state is WithdrawalState.SIGNING:
+            return present
     state = step(present.state, WithdrawalEvent.ATTEMPTED)
     account.require_unhalted()
+    if unfinished is not None:
+        # A reorganisation opened the withdrawal again while a later attempt was being signed.
+        return save(uow, account, replace(present, state=state), now=now)
     _require_attempt(uow, command, present)
     attempt = Attempt(
         number=len(present.attempts) + 1, fee=command.fee, inputs=command.inputs, created_at=now
@@ -284,11 +289,18 @@ def begin_attempt(uow: UnitOfWork, command: BeginAttempt, *, now: Seconds) -> Wi
     return save(uow, account, begun, now=now)
 
 
+def _require_same(command: BeginAttempt, unfinished: Attempt) -> None:
+    if (unfinished.fee, unfinished.inputs) != (command.fee, command.inputs):
+        raise StateConflict(f"attempt {unfinished.number} is not finished", field="fee")
+
+
 def _require_attempt(uow: UnitOfWork, command: BeginAttempt, present: Withdrawal) -> None:
     if len(present.attempts) >= ATTEMPTS_MAX:
         raise PolicyForbids(f"{ATTEMPTS_MAX} attempts were made", field="fee", tag=Tag.FEE_BUDGET)
     if command.fee.asset is not present.asset or not command.fee:
         raise FieldInvalid(f"a fee of {command.fee}", field="fee")
+    if present.attempt is not None and command.fee.units <= present.attempt.fee.units:
+        raise FieldInvalid(f"a fee of {command.fee} after {present.attempt.fee}", field="fee")
     # Signers count every attempt they signed against the cap, whichever confirms.
     spent = sum(attempt.fee.units for attempt in present.attempts) + command.fee.units
     if spent > present.fee_cap.units:

@@ -76,11 +76,14 @@ TRANSITIONS: Final[dict[tuple[WithdrawalState, WithdrawalEvent], WithdrawalState
     (_S.ANNOUNCING, _E.LAPSED): _S.EXPIRED,
     (_S.TIMELOCKED, _E.ANSWERED): _S.TIMELOCKED,
     (_S.TIMELOCKED, _E.ATTEMPTED): _S.SIGNING,
+    # No row begins another attempt here: whoever signed this one may publish it, so its transaction goes on
+    # record before the next one is asked for.
     (_S.SIGNING, _E.ANSWERED): _S.SIGNING,
-    (_S.SIGNING, _E.ATTEMPTED): _S.SIGNING,
     (_S.SIGNING, _E.FINISHED): _S.SIGNED,
     (_S.SIGNING, _E.CONFIRMED): _S.CONFIRMING,
     (_S.SIGNED, _E.SENT): _S.BROADCAST,
+    # Nodes have come to ask for a higher fee than it pays.
+    (_S.SIGNED, _E.ATTEMPTED): _S.SIGNING,
     (_S.SIGNED, _E.CONFIRMED): _S.CONFIRMING,
     (_S.BROADCAST, _E.SENT): _S.BROADCAST,
     (_S.BROADCAST, _E.ATTEMPTED): _S.SIGNING,
@@ -96,8 +99,8 @@ RECOVERY: Final[dict[WithdrawalState, str]] = {
     _S.ANNOUNCING: "announce to every signer without a receipt on record: they answer the same receipt again",
     _S.TIMELOCKED: "wait for the timelock, then write the attempt down",
     _S.SIGNING: "ask for the attempt on record again: signers answer the same signatures",
-    _S.SIGNED: "broadcast the transaction on record",
-    _S.BROADCAST: "broadcast the same transaction again: a node that has it says so",
+    _S.SIGNED: "broadcast the transaction on record; attempt again if nodes ask for a higher fee",
+    _S.BROADCAST: "broadcast the transaction again: a node that has it says so; finish the latest attempt",
     _S.CONFIRMING: "wait: the watcher settles it or opens it again",
 }
 """What the driver does after a restart, for every state that is not an end."""
@@ -106,7 +109,7 @@ ENDS: Final = frozenset({_S.SETTLED, _S.CANCELLED, _S.EXPIRED})
 OPEN: Final = frozenset(set(WithdrawalState) - ENDS)
 CANCELLABLE: Final = frozenset({_S.REQUESTED, _S.AWAITING_SIGNATURES})
 SPENDABLE: Final = frozenset({_S.SIGNING, _S.SIGNED, _S.BROADCAST})
-"""A transaction of ours may turn up in a block."""
+"""A transaction of ours may turn up in a block, of whichever attempt."""
 
 
 def step(state: WithdrawalState, event: WithdrawalEvent) -> WithdrawalState:

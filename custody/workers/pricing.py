@@ -42,13 +42,19 @@ class FeePricing:
             raise FeesUnaffordable(f"{budget.left_units} of the fee cap are left and buy no attempt now")
         return fee
 
-    async def worth_bumping(self, case: OutflowCase) -> bool:
-        """Whether a new attempt would offer markedly more than the latest, within the cap."""
+    async def worth_bumping(self, case: OutflowCase, *, refused: bool) -> bool:
+        """Whether a new attempt within the cap is worth its fee.
+
+        Args:
+            case: with the latest attempt.
+            refused: nodes ask for more than that offers, so that anything more helps; otherwise it must be
+                markedly more.
+        """
         try:
             fee = await self.next_fee(case)
         except FeesUnaffordable:
             return False
-        return fee.units * 100 >= case.attempt.fee.units * (100 + BUMP_PER_CENT)
+        return refused or fee.units * 100 >= case.attempt.fee.units * (100 + BUMP_PER_CENT)
 
     async def _bitcoin_fee(self, case: OutflowCase, budget: Budget) -> Sats | None:
         destination = case.withdrawal.destination

@@ -308,15 +308,55 @@ def test_all_attempts_together_stay_within_the_cap(custody: Custody) -> None:
     assert (bumped.state, [a.number for a in bumped.attempts]) == (S.SIGNING, [1, 2])
 
 
-def test_an_older_attempt_may_still_confirm(custody: Custody) -> None:
+@pytest.mark.parametrize("state", [S.SIGNED, S.BROADCAST])
+def test_another_attempt_begins_once_the_one_before_is_on_record(custody: Custody, state: S) -> None:
+    present = signed(custody)
+    if state is S.BROADCAST:
+        present = custody.broadcast(present)
+    bumped = attempt(custody, present, fee=Sats(10_001))
+    assert bumped.state is S.SIGNING
+    assert [(a.number, a.fee, a.raw is None) for a in bumped.attempts] == [
+        (1, Sats(10_000), False),
+        (2, Sats(10_001), True),
+    ]
+
+
+@pytest.mark.parametrize("fee", [10_000, 9_999])
+def test_another_attempt_pays_a_higher_fee(custody: Custody, fee: int) -> None:
+    present = custody.broadcast(signed(custody))
+    unchanged(custody, lambda: attempt(custody, present, fee=Sats(fee)), FieldInvalid)
+
+
+def test_no_attempt_leaves_another_unfinished(custody: Custody) -> None:
+    """Whoever signed it may publish it: then the ledger must know its transaction."""
+    present = signing(custody)
+    unchanged(custody, lambda: attempt(custody, present, fee=Sats(20_000)), StateConflict)
+
+
+def test_a_reorganisation_leads_back_to_the_attempt_that_is_not_finished(custody: Custody) -> None:
     first = custody.broadcast(signed(custody))
-    payout = custody.payout(first)
     attempt(custody, first, fee=Sats(20_000))
+    custody.mine(custody.payout(first))
+    custody.reorg(1, [(), ()])
+    opened = custody.present(first)
+    assert opened.state is S.BROADCAST
+    unchanged(custody, lambda: attempt(custody, opened, fee=Sats(20_001)), StateConflict)
+    resumed = attempt(custody, opened, fee=Sats(20_000))
+    assert (resumed.state, [a.number for a in resumed.attempts]) == (S.SIGNING, [1, 2])
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["sent", "refused-for-its-fee"])
+def test_an_older_attempt_may_still_confirm(custody: Custody, *, sent: bool) -> None:
+    first = custody.broadcast(signed(custody)) if sent else signed(custody)
+    payout = custody.payout(first)
+    second = attempt(custody, first, fee=Sats(20_000))
+    custody.broadcast(custody.finish(second, "second"))
     custody.mine(payout)
     found = custody.present(first)
     assert found.state is S.CONFIRMING
     assert found.confirmation is not None
     assert (found.confirmation.attempt, found.confirmation.fee) == (1, Sats(10_000))
+    assert not custody.account.halted
 
 
 def test_nothing_is_sent_before_it_is_on_record(custody: Custody) -> None:
