@@ -6,7 +6,7 @@ A call authorises nothing by itself: the signature in it does, and every signer 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from custody.application.access import account_of, policy_in_force, require_etag, require_role
+from custody.application.access import account_of, acting_party, policy_in_force, require_etag, require_party, require_role
 from custody.application.destinations import require_one_approver
 from custody.application.idempotency import once
 from custody.application.liens import require_priced
@@ -96,7 +96,7 @@ def sign(uow: UnitOfWork, command: SignWithdrawal, *, principal: Principal, now:
 def _sign(uow: UnitOfWork, command: SignWithdrawal, *, principal: Principal, now: Seconds) -> Withdrawal:
     account, present = _awaiting(uow, command, principal=principal, now=now)
     maker = maker_of(present, account)
-    if principal.entity != maker.entity:
+    if acting_party(account, principal) != maker:
         raise PrincipalNotAllowed(f"{principal.name} does not act for the maker {maker.entity}")
     require_same(command.envelope, present.intent_digest, tag=Tag.APPROVAL_WRONG_INTENT)
     require_single_signature(command.envelope, maker.public_key, tag=Tag.MAKER_MISSING, whose="the maker")
@@ -178,8 +178,7 @@ def _release(
 ) -> Withdrawal:
     account, present = _awaiting(uow, command, principal=principal, now=now)
     secured = account.secured_party
-    if principal.entity != secured.entity or Role.SECURED_PARTY not in principal.roles:
-        raise PrincipalNotAllowed(f"{principal.name} does not act for {secured.entity}")
+    require_party(principal, secured, role=Role.SECURED_PARTY)
     policy = policy_in_force(uow).policy
     require_priced(present.asset, policy=policy, prices=prices, now=now)
     intent = read(Intent, intent_envelope(present), network=policy.network)

@@ -29,7 +29,7 @@ from custody.domain.errors import (
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.domain.ledger import Book, Cause, CauseKind, Movement, give
 from custody.domain.outflow import Withdrawal
-from custody.domain.principal import Principal, Role
+from custody.domain.principal import Principal
 from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
 from signers.statements.account import Account, Party
 from signers.statements.amounts import Amount, Asset
@@ -186,7 +186,7 @@ def cancel(uow: UnitOfWork, command: CancelWithdrawal, *, principal: Principal, 
 def _cancel(uow: UnitOfWork, command: CancelWithdrawal, *, principal: Principal, now: Seconds) -> Withdrawal:
     account = account_of(uow, command.account, principal=principal)
     present = withdrawal_of(uow, command.account, command.withdrawal)
-    if principal.entity != present.maker and Role.CUSTODIAN not in principal.roles:
+    if acting_party(account, principal).entity not in (present.maker, account.custodian.entity):
         raise PrincipalNotAllowed(f"{principal.name} is neither the maker nor the custodian")
     require_etag(command.etag, present.etag)
     return end(uow, account, present, WithdrawalEvent.CANCELLED, now=now)
