@@ -6,7 +6,14 @@ A call authorises nothing by itself: the signature in it does, and every signer 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from custody.application.access import account_of, acting_party, policy_in_force, require_etag, require_party, require_role
+from custody.application.access import (
+    account_of,
+    acting_party,
+    policy_in_force,
+    require_etag,
+    require_party,
+    require_role,
+)
 from custody.application.destinations import require_one_approver
 from custody.application.idempotency import once
 from custody.application.liens import require_priced

@@ -53,7 +53,7 @@ def _undo_finality(uow: UnitOfWork, base: BlockRef, reopened: Sequence[Withdrawa
     for account in uow.accounts_in({AccountState.ACTIVE}):
         last = uow.finalised_balance(account.account)
         if last is not None and last.block.height > base.height:
-            # By the ledger the address holds what is credited; what was proven of it stood in blocks that went.
+            # What was proven stood in a block that went; by the ledger the address holds what is credited.
             held = Wei(max(0, uow.balances(account.account, Asset.ETH).confirmed))
             nonce = last.nonce - unsettled[account.account]
             uow.save_finalised_balance(replace(last, block=base, balance=held, nonce=nonce))

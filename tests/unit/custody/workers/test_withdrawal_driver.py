@@ -280,6 +280,16 @@ async def test_what_waits_for_long_is_attempted_again_at_a_higher_fee_and_paid_o
     assert_paid_once(stage, Asset.BTC)
 
 
+@pytest.mark.parametrize("asset", Asset)
+async def test_what_waits_for_long_at_what_nodes_still_estimate_is_left_alone(asset: Asset) -> None:
+    """A replacement would cost more than its predecessor, and be no better."""
+    stage = await funded(asset)
+    await until(stage, asset, WithdrawalState.BROADCAST)
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    assert len(stage.present(asset).attempts) == 1
+
+
 @pytest.mark.parametrize("state", [WithdrawalState.SIGNED, WithdrawalState.BROADCAST])
 @pytest.mark.parametrize("asset", Asset)
 async def test_what_nodes_refuse_for_its_fee_is_attempted_again_and_paid_once(
