@@ -54,8 +54,8 @@ class FakeSigner:
     party: SignerParty
     announced: dict[Digest, Envelope] = field(default_factory=dict)
     intents: dict[Digest, Intent] = field(default_factory=dict)
-    signed: set[bytes] = field(default_factory=set)
-    """Distinct unsigned transactions, for the test to count."""
+    signed: dict[bytes, Intent] = field(default_factory=dict)
+    """What each transaction (BTC: unsigned, ETH: signed) is an attempt of."""
     refuses: Tag | None = None
     corrupts: bool = False
 
@@ -107,6 +107,8 @@ class FakeSigners:
         said = Intent.read(intent, network=self.world.network)
         found = self._willing(signer, said)
         if intent.digest not in found.announced:
+            if self.clock() >= said.expires_at:
+                raise self._refusal(found, said, Tag.INTENT_EXPIRED)
             receipt = self.world.receipt(found.party, said, Act.ANNOUNCED, at=self.clock())
             found.announced[intent.digest] = self.world.cosign(receipt, found.party)
             found.intents[intent.digest] = said
@@ -130,7 +132,7 @@ class FakeSigners:
         )
         if found.corrupts:
             signatures = tuple(each[:10] + bytes([each[10] ^ 1]) + each[11:] for each in signatures)
-        found.signed.add(unsigned)
+        found.signed[unsigned] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
         return BitcoinAttempt(
             unsigned=unsigned,
@@ -144,7 +146,7 @@ class FakeSigners:
         intent = self.each[signer].intents[intent_digest]
         found = self._willing(signer, intent)
         raw = sign_transfer(intent=intent, fee=fee, key=found.party.ethereum_key)
-        found.signed.add(raw)
+        found.signed[raw] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
         return EthereumAttempt(raw=raw, receipt=self.world.cosign(receipt, found.party))
 
@@ -158,12 +160,12 @@ class FakeSigners:
     def _willing(self, signer: SignerId, intent: Intent) -> FakeSigner:
         found = self.each[signer]
         if found.refuses is not None:
-            said = self.world.receipt(
-                found.party, intent, Act.REFUSED, tags=(found.refuses,), at=self.clock()
-            )
-            receipt = self.world.cosign(said, found.party)
-            raise SignerRefused(signer, found.refuses, "told to", receipt)
+            raise self._refusal(found, intent, found.refuses)
         return found
+
+    def _refusal(self, found: FakeSigner, intent: Intent, tag: Tag) -> SignerRefused:
+        said = self.world.receipt(found.party, intent, Act.REFUSED, tags=(tag,), at=self.clock())
+        return SignerRefused(found.party.signer, tag, "refused", self.world.cosign(said, found.party))
 
 
 def sign_payout(

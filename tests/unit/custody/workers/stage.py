@@ -79,10 +79,15 @@ def small_world() -> World:
 
 
 class Stage:
-    """Custody, chains and signers; `start` makes the workers, as after a start of the process."""
+    """Custody, chains and signers; `start` makes the workers, as after a start of the process.
 
-    def __init__(self, *, active: bool = True) -> None:
-        self.custody = Custody(small_world())
+    Args:
+        custody: on a database and in a world of the test's own, if not in memory with short depths.
+        active: whether its account is.
+    """
+
+    def __init__(self, custody: Custody | None = None, *, active: bool = True) -> None:
+        self.custody = custody or Custody(small_world())
         self.world = self.custody.world
         self.store = MemoryStore(self.custody)
         self.bitcoin = FakeBitcoin()
