@@ -1,13 +1,20 @@
-"""Withdrawals, from the people's side: ask for one, cancel it. `consents` has who must agree.
+"""Withdrawals: ask for one, cancel it, let it lapse.
 
-`create` → (`outflows.plan` writes the intent) → `consents.sign`, `consents.release` and `consents.approve`
-in any order → the signers (`outflows`).
+`create` → `planning.plan` writes the intent → `consents.sign`, `consents.release`, `consents.approve` in any
+order → `receipts.record_announcement` of every signer → `attempts` → `settlement`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from custody.application.access import account_of, acting_party, policy_in_force, require_etag
+from custody.application.access import (
+    account_of,
+    acting_party,
+    existing_account,
+    policy_in_force,
+    require_etag,
+)
 from custody.application.destinations import destination_of
 from custody.application.idempotency import once
 from custody.application.journal import change
@@ -30,7 +37,7 @@ from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.domain.ledger import Book, Cause, CauseKind, Movement, give
 from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
-from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
+from custody.domain.withdrawal import OPEN, WithdrawalEvent, WithdrawalState, step
 from signers.statements.account import Account, Party
 from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope
@@ -206,6 +213,43 @@ def end(
     return save(uow, account, ended, now=now, movements=freed)
 
 
+def expire_due(uow: UnitOfWork, *, now: Seconds) -> int:
+    """End the withdrawals whose intent has run out before any signer could act on it.
+
+    While signatures are awaited nobody outside has the intent complete. While it is being announced, a signer
+    may have journaled it and its answer be lost; but signing needs the announcements of *all* signers, so one
+    signer's signed word that the intent had expired unannounced proves that it can never be signed.
+
+    Returns:
+        How many.
+    """
+    due = [
+        withdrawal
+        for withdrawal in uow.withdrawals_in(
+            {
+                WithdrawalState.REQUESTED,
+                WithdrawalState.AWAITING_SIGNATURES,
+                WithdrawalState.ANNOUNCING,
+            }
+        )
+        if withdrawal.expires_at <= now and _unannounceable(withdrawal)
+    ]
+    for withdrawal in due:
+        account = existing_account(uow, withdrawal.account)
+        end(uow, account, withdrawal, WithdrawalEvent.LAPSED, now=now)
+    return len(due)
+
+
+def _unannounceable(withdrawal: Withdrawal) -> bool:
+    if withdrawal.state is not WithdrawalState.ANNOUNCING:
+        return True
+    announced = {answer.signer for answer in withdrawal.announcements}
+    return any(
+        Tag.INTENT_EXPIRED in refusal.tags and refusal.signer not in announced
+        for refusal in withdrawal.refusals
+    )
+
+
 def maker_of(withdrawal: Withdrawal, account: PledgeAccount) -> Party:
     """The party that asked."""
     maker = account.party(withdrawal.maker)
@@ -239,6 +283,22 @@ def withdrawal_of(snapshot: Snapshot, account: AccountId, withdrawal: Withdrawal
     if found is None:
         raise NotFound(f"no withdrawal {withdrawal} of {account}", field="withdrawal")
     return found
+
+
+def record_of(
+    snapshot: Snapshot, account: AccountId, withdrawal: WithdrawalId
+) -> tuple[PledgeAccount, Withdrawal]:
+    """A withdrawal and its account, for custody's own workers.
+
+    Raises:
+        AccountNotFound, NotFound: there is none.
+    """
+    return existing_account(snapshot, account), withdrawal_of(snapshot, account, withdrawal)
+
+
+def to_drive(snapshot: Snapshot) -> Sequence[Withdrawal]:
+    """Every open withdrawal, the longest unchanged first; the driver's work list."""
+    return snapshot.withdrawals_in(OPEN)
 
 
 def save(

@@ -72,7 +72,7 @@ TRANSITIONS: Final[dict[tuple[WithdrawalState, WithdrawalEvent], WithdrawalState
     (_S.AWAITING_SIGNATURES, _E.LAPSED): _S.EXPIRED,
     (_S.ANNOUNCING, _E.ANSWERED): _S.ANNOUNCING,
     (_S.ANNOUNCING, _E.ANNOUNCED): _S.TIMELOCKED,
-    # Only on a signer's signed word that the intent had expired unannounced: see `outflows.expire_due`.
+    # Only on a signer's signed word that the intent had expired unannounced: see `withdrawals.expire_due`.
     (_S.ANNOUNCING, _E.LAPSED): _S.EXPIRED,
     (_S.TIMELOCKED, _E.ANSWERED): _S.TIMELOCKED,
     (_S.TIMELOCKED, _E.ATTEMPTED): _S.SIGNING,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from custody.application.outflows import COINS_MAX
+from custody.application.planning import COINS_MAX
 from custody.application.ports.chains import FeeQuote, FeeRate
 from custody.domain.deposit import Coin
 from signers.statements.amounts import Sats, Wei

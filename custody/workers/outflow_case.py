@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from custody.application import outflows
+from custody.application import planning
 from custody.application.access import existing_account, policy_in_force
 from custody.application.destinations import destination_of
 from custody.application.ports.store import Snapshot
@@ -105,5 +105,5 @@ def _confirmed(snapshot: Snapshot, account: PledgeAccount, policy: Policy) -> tu
     if tip is None:
         return ()
     deep = tip.height - policy.terms_of(Asset.BTC).confirmations + 1
-    coins = outflows.spendable(snapshot, account.account)
+    coins = planning.spendable(snapshot, account.account)
     return tuple(coin for coin in coins if coin.block is not None and coin.block.height <= deep)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from custody.application import outflows
+from custody.application import attempts, planning, receipts, withdrawals
 from custody.application.ports.chains import (
     BitcoinChain,
     BroadcastRejected,
@@ -110,7 +110,7 @@ class WithdrawalDriver:
             WrongNetwork: a node is of another chain.
         """
         progress = False
-        for withdrawal in await self._store.read(outflows.to_drive):
+        for withdrawal in await self._store.read(withdrawals.to_drive):
             step = self._steps.get(withdrawal.state)
             idle = step is None or withdrawal.asset in self._health.disputed
             if not idle and self._pauses.due(_key(withdrawal), now=self._clock()):
@@ -154,14 +154,14 @@ class WithdrawalDriver:
             anchor = OutpointAnchor(txid=first.txid, index=first.index)
         else:
             coins, anchor = (), NonceAnchor(chain_id=case.policy.network.chain_id, nonce=case.next_nonce)
-        command = outflows.PlanWithdrawal(
+        command = planning.PlanWithdrawal(
             account=withdrawal.account,
             withdrawal=withdrawal.withdrawal,
             intent=IntentId(str(uuid.uuid4())),
             anchor=anchor,
             coins=tuple(coin.outpoint for coin in coins),
         )
-        await self._store.execute(lambda uow: outflows.plan(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: planning.plan(uow, command, now=self._clock()))
         return True
 
     async def _announce(self, case: OutflowCase) -> bool:
@@ -182,7 +182,7 @@ class WithdrawalDriver:
             signer, intent=case.intent_envelope, release=case.release, allowlist_entry=case.allowlist_entry
         )
         command = self._answer(case, receipt)
-        await self._store.execute(lambda uow: outflows.record_announcement(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: receipts.record_announcement(uow, command, now=self._clock()))
 
     async def _begin_attempt(self, case: OutflowCase) -> bool:
         """TIMELOCKED: once the time is over, write the attempt down before any signer is asked for it."""
@@ -195,13 +195,13 @@ class WithdrawalDriver:
         return await self._begin(case, fee=await self._pricing.next_fee(case), inputs=case.withdrawal.coins)
 
     async def _begin(self, case: OutflowCase, *, fee: Amount, inputs: tuple[Outpoint, ...]) -> bool:
-        command = outflows.BeginAttempt(
+        command = attempts.BeginAttempt(
             account=case.withdrawal.account,
             withdrawal=case.withdrawal.withdrawal,
             fee=fee,
             inputs=inputs,
         )
-        await self._store.execute(lambda uow: outflows.begin_attempt(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: attempts.begin_attempt(uow, command, now=self._clock()))
         return True
 
     async def _sign(self, case: OutflowCase) -> bool:
@@ -242,7 +242,7 @@ class WithdrawalDriver:
             return
         command = self._answer(case, refusal.receipt)
         try:
-            await self._store.execute(lambda uow: outflows.record_refusal(uow, command, now=self._clock()))
+            await self._store.execute(lambda uow: receipts.record_refusal(uow, command, now=self._clock()))
         except StoreUnavailable:
             raise
         except CustodyError as error:
@@ -264,10 +264,10 @@ class WithdrawalDriver:
         except FeeTooLow as refused:
             _log.info("%s of %s: %s", *_key(case.withdrawal), refused)
             return await self._attempt(case)
-        command = outflows.MarkBroadcast(
+        command = attempts.MarkBroadcast(
             account=case.withdrawal.account, withdrawal=case.withdrawal.withdrawal, attempt=attempt.number
         )
-        await self._store.execute(lambda uow: outflows.mark_broadcast(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: attempts.mark_broadcast(uow, command, now=self._clock()))
         return True
 
     async def _broadcast_again(self, case: OutflowCase) -> bool:
@@ -312,8 +312,8 @@ class WithdrawalDriver:
         # Of one that was first seen in a block nobody wrote down when it was sent.
         return now - (attempt.broadcast_at or attempt.created_at) >= BUMP_AFTER_SECONDS
 
-    def _answer(self, case: OutflowCase, receipt: Envelope) -> outflows.RecordAnswer:
-        return outflows.RecordAnswer(
+    def _answer(self, case: OutflowCase, receipt: Envelope) -> receipts.RecordAnswer:
+        return receipts.RecordAnswer(
             account=case.withdrawal.account, withdrawal=case.withdrawal.withdrawal, envelope=receipt
         )
 

@@ -15,14 +15,16 @@ from custody.adapters.sqlite.snapshot import SqliteSnapshot
 from custody.adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from custody.application import (
     accounts,
+    attempts,
     consents,
     deposits,
     destinations,
     liens,
     onboarding,
-    outflows,
+    planning,
     policy,
     prices,
+    receipts,
     withdrawals,
 )
 from custody.application.ports.store import SignedPolicy, UnitOfWork
@@ -477,14 +479,14 @@ class Custody:
         else:
             last = self.ask(SqliteUnitOfWork.finalised_balance, self.account_id)
             anchor = NonceAnchor(chain_id=self.world.network.chain_id, nonce=last.nonce if last else 0)
-        command = outflows.PlanWithdrawal(
+        command = planning.PlanWithdrawal(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             intent=IntentId(str(self.fresh())),
             anchor=anchor,
             coins=tuple(coins),
         )
-        return self.do(outflows.plan, command)
+        return self.do(planning.plan, command)
 
     def consent(self, cls: type[T], withdrawal: Withdrawal, envelope: Envelope, **changes: Any) -> T:
         told = {
@@ -516,7 +518,7 @@ class Custody:
     def answer(self, withdrawal: Withdrawal, index: int, act: Act, **changes: Any) -> Any:
         signer = self.world.signers[index]
         receipt = self.world.receipt(signer, self.intent(withdrawal), act, at=self.now, **changes)
-        return outflows.RecordAnswer(
+        return receipts.RecordAnswer(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             envelope=self.world.cosign(receipt, signer),
@@ -525,53 +527,53 @@ class Custody:
     def announce(self, withdrawal: Withdrawal) -> Withdrawal:
         for index in range(3):
             command = self.answer(withdrawal, index, Act.ANNOUNCED)
-            withdrawal = self.do(outflows.record_announcement, command)
+            withdrawal = self.do(receipts.record_announcement, command)
         return withdrawal
 
     def refuse(self, withdrawal: Withdrawal, index: int, tag: Tag) -> Withdrawal:
         command = self.answer(withdrawal, index, Act.REFUSED, tags=(tag,))
-        return self.do(outflows.record_refusal, command)
+        return self.do(receipts.record_refusal, command)
 
     def attempt(self, withdrawal: Withdrawal, fee: Amount) -> Withdrawal:
-        command = outflows.BeginAttempt(
+        command = attempts.BeginAttempt(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             fee=fee,
             inputs=withdrawal.coins,
         )
-        return self.do(outflows.begin_attempt, command)
+        return self.do(attempts.begin_attempt, command)
 
     def signed_part(self, withdrawal: Withdrawal, index: int) -> Withdrawal:
         signer = self.world.signers[index]
         assert withdrawal.attempt is not None
-        command = outflows.RecordSignatures(
+        command = attempts.RecordSignatures(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             attempt=withdrawal.attempt.number,
             partial=PartialSignatures(signer=signer.signer, signatures=(b"signature",)),
             receipt=self.answer(withdrawal, index, Act.SIGNED).envelope,
         )
-        return self.do(outflows.record_signatures, command)
+        return self.do(attempts.record_signatures, command)
 
     def finish(self, withdrawal: Withdrawal, name: str = "payout") -> Withdrawal:
         assert withdrawal.attempt is not None
-        command = outflows.RecordTransaction(
+        command = attempts.RecordTransaction(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             attempt=withdrawal.attempt.number,
             transaction_id=txid(name),
             raw=name.encode(),
         )
-        return self.do(outflows.record_transaction, command)
+        return self.do(attempts.record_transaction, command)
 
     def broadcast(self, withdrawal: Withdrawal) -> Withdrawal:
         assert withdrawal.attempt is not None
-        command = outflows.MarkBroadcast(
+        command = attempts.MarkBroadcast(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             attempt=withdrawal.attempt.number,
         )
-        return self.do(outflows.mark_broadcast, command)
+        return self.do(attempts.mark_broadcast, command)
 
     def present(self, withdrawal: Withdrawal) -> Withdrawal:
         found = self.ask(SqliteUnitOfWork.withdrawal, self.account_id, withdrawal.withdrawal)
