@@ -6,17 +6,18 @@ from typing import Final
 
 from custody.application.access import policy_in_force
 from custody.application.consents import missing_of
-from custody.application.ports.store import Snapshot, UnitOfWork
+from custody.application.ports.store import ROWS_MAX, Snapshot, UnitOfWork
 from custody.application.withdrawals import record_of, save
 from custody.domain.deposit import Coin, CoinOrigin, DepositState, Outpoint
 from custody.domain.errors import FieldInvalid, StateConflict
 from custody.domain.identifiers import WithdrawalId, deposit_id
 from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalEvent, step
+from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, IntentId, Seconds
 from signers.statements.intent import Anchor, Intent, IntentKind, NonceAnchor, OutpointAnchor
 from signers.statements.policy import Policy
+from signers.statements.refusals import Tag
 
 COINS_MAX: Final = 64
 """The most inputs of one transaction: what a signer takes (signer.proto)."""
@@ -53,14 +54,35 @@ def _free(snapshot: Snapshot, coin: Coin) -> bool:
     return coin.standing and deposit is not None and deposit.state is DepositState.CREDITED
 
 
+def bound_anchor(snapshot: Snapshot, account: AccountId) -> Outpoint | None:
+    """The coin that signers hold the account to, if there is one; an intent on another is refused by them.
+
+    An intent can lapse after some signers had announced it. Whoever did accepts no other anchor before that
+    one is spent for good (ADR 0007). Ethereum needs no such memory: its next nonce stays the next.
+    """
+    after: WithdrawalId | None = None
+    while page := snapshot.withdrawals(account, after=after, limit=ROWS_MAX):
+        for each in page:
+            # Refusals are kept only from the announcement on: without one no signer has been asked.
+            if each.state is WithdrawalState.EXPIRED and each.refusals:
+                anchor = each.anchor
+                if isinstance(anchor, OutpointAnchor):
+                    outpoint = Outpoint(anchor.txid, anchor.index)
+                    coin = snapshot.coin(outpoint)
+                    if coin is None or coin.spent_at is None:
+                        return outpoint
+        after = page[-1].withdrawal
+    return None
+
+
 def plan(uow: UnitOfWork, command: PlanWithdrawal, *, now: Seconds) -> Withdrawal:
     """Set the coins aside and write the intent; the people sign next.
 
     Raises:
         NotFound: no such withdrawal.
         StateConflict: planned already, or ended; or a coin is not the account's to spend.
-        FieldInvalid: the anchor is none of the coins, of another chain or not the next nonce; or the coins
-            do not cover amount and fee cap.
+        FieldInvalid: the anchor is none of the coins, of another chain, not the next nonce or not the one
+            that signers hold the account to; or the coins do not cover amount and fee cap.
     """
     account, present = record_of(uow, command.account, command.withdrawal)
     state = step(present.state, WithdrawalEvent.PLANNED)
@@ -105,6 +127,9 @@ def _set_aside(uow: UnitOfWork, command: PlanWithdrawal, present: Withdrawal) ->
     anchor = command.anchor
     if not isinstance(anchor, OutpointAnchor) or Outpoint(anchor.txid, anchor.index) not in command.coins:
         raise FieldInvalid("the anchor is one of the coins", field="anchor")
+    bound = bound_anchor(uow, command.account)
+    if bound is not None and bound != Outpoint(anchor.txid, anchor.index):
+        raise FieldInvalid(f"signers hold the account to {bound}", field="anchor", tag=Tag.ANCHOR_BUSY)
     free = {coin.outpoint: coin for coin in spendable(uow, command.account)}
     if any(outpoint not in free for outpoint in command.coins):
         raise StateConflict("a coin is not free to spend", data={"coins": " ".join(map(str, command.coins))})

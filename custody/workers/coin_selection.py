@@ -10,7 +10,7 @@ from typing import Final
 
 from custody.application.planning import COINS_MAX
 from custody.application.ports.chains import FeeQuote, FeeRate
-from custody.domain.deposit import Coin
+from custody.domain.deposit import Coin, Outpoint
 from signers.statements.amounts import Sats, Wei
 from signers.statements.identifiers import ScriptPubKey
 
@@ -36,20 +36,25 @@ class CoinsInsufficient(Exception):  # noqa: N818 - named by what happened, as t
     """The account's confirmed coins do not cover amount and fee cap within one transaction, for now."""
 
 
-def select_coins(coins: Sequence[Coin], needed: Sats, *, coins_max: int = COINS_MAX) -> tuple[Coin, ...]:
-    """The fewest coins that cover `needed`: the largest first, ties by outpoint.
+def select_coins(
+    coins: Sequence[Coin], needed: Sats, *, anchor: Outpoint | None = None, coins_max: int = COINS_MAX
+) -> tuple[Coin, ...]:
+    """The fewest coins that cover `needed`: the anchor, then the largest, ties by outpoint.
 
     Args:
         coins: the account's confirmed coins that nothing else has set aside.
         needed: amount and fee cap together, so that no attempt runs short.
+        anchor: one that must be among them, before all others; else the first becomes it.
         coins_max: how many inputs a signer takes.
 
     Raises:
-        CoinsInsufficient: they do not cover it.
+        CoinsInsufficient: they do not cover it, or the anchor is none of them.
     """
+    if anchor is not None and all(coin.outpoint != anchor for coin in coins):
+        raise CoinsInsufficient(f"{anchor} is not to be had")
     chosen: list[Coin] = []
     total = 0
-    for coin in sorted(coins, key=lambda each: (-each.amount.units, each.outpoint)):
+    for coin in sorted(coins, key=lambda each: (each.outpoint != anchor, -each.amount.units, each.outpoint)):
         if total >= needed.units or len(chosen) == coins_max:
             break
         chosen.append(coin)

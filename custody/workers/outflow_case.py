@@ -8,7 +8,7 @@ from custody.application.destinations import destination_of
 from custody.application.ports.store import Snapshot
 from custody.application.withdrawals import intent_envelope, statement_of, withdrawal_of
 from custody.domain.account import PledgeAccount
-from custody.domain.deposit import Coin
+from custody.domain.deposit import Coin, Outpoint
 from custody.domain.errors import LedgerInvariant
 from custody.domain.outflow import Attempt, Withdrawal
 from signers.statements.account import Account
@@ -29,6 +29,8 @@ class OutflowCase:
     allowlist_entry: Envelope
     confirmed_coins: tuple[Coin, ...]
     """BTC, not planned yet: what an intent may spend."""
+    bound_anchor: Outpoint | None
+    """BTC, not planned yet: the coin that the intent must be anchored at, if signers hold it to one."""
     planned_coins: tuple[Coin, ...]
     """BTC, planned: what this one spends."""
     next_nonce: int
@@ -94,6 +96,7 @@ def read_case(snapshot: Snapshot, withdrawal: Withdrawal) -> OutflowCase:
         policy=policy,
         allowlist_entry=destination_of(snapshot, present.account, present.destination_id).envelope,
         confirmed_coins=_confirmed(snapshot, account, policy) if unplanned_bitcoin else (),
+        bound_anchor=planning.bound_anchor(snapshot, present.account) if unplanned_bitcoin else None,
         planned_coins=tuple(coin for coin in planned if coin is not None),
         next_nonce=last.nonce if last is not None else 0,
     )

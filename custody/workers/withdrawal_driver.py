@@ -149,7 +149,8 @@ class WithdrawalDriver:
         anchor: Anchor
         withdrawal = case.withdrawal
         if withdrawal.asset is Asset.BTC:
-            coins = select_coins(case.confirmed_coins, Sats(withdrawal.held.units))
+            needed = Sats(withdrawal.held.units)
+            coins = select_coins(case.confirmed_coins, needed, anchor=case.bound_anchor)
             first = coins[0].outpoint
             anchor = OutpointAnchor(txid=first.txid, index=first.index)
         else:

@@ -130,8 +130,10 @@ class ChainRules(LedgerMachine):
         """Estimates, and what mempools ask for at least: what offers less is forgotten."""
         bitcoin, ethereum = self.house.bitcoin, self.house.ethereum
         bitcoin.rate = bitcoin.minimum = FeeRate(rate)
-        for name in [name for name in bitcoin.sent if name in bitcoin.mempool]:
-            made = bitcoin.mempool[name]
-            if bitcoin.fee_of(made) < bitcoin.minimum.fee(-(-made.calc_weight() // 4)).units:
+        for name, made in list(bitcoin.mempool.items()):
+            if (
+                name in bitcoin.sent
+                and bitcoin.fee_of(made) < bitcoin.minimum.fee(-(-made.calc_weight() // 4)).units
+            ):
                 del bitcoin.mempool[name]
         ethereum.quote = FeeQuote(base_fee_per_gas_wei=gwei * 10**9, priority_fee_per_gas_wei=10**8)

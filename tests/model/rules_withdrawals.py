@@ -245,10 +245,8 @@ class WithdrawalRules(ChainRules):
                 self.pass_time(seconds)
             self.run(self.house.drive())
             self.sweep()
-            self.mine(Asset.ETH, 1, look=False)
-            self.mine(Asset.BTC, 1)
-        self.mine(Asset.ETH, FINALITY, look=False)
-        self.mine(Asset.BTC, FINALITY)
+            self.mine(Asset.ETH, FINALITY, look=False)
+            self.mine(Asset.BTC, FINALITY)
         if self.halts:
             return
         for each in self.withdrawals():

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from custody.application import planning
+from custody.application import planning, withdrawals
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import FieldInvalid, NotFound, StateConflict
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.outflow import Withdrawal
-from signers.statements.amounts import Asset, Wei
+from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.identifiers import IntentId
 from signers.statements.intent import NonceAnchor, OutpointAnchor
-from tests.unit.custody.application.on_the_way import COIN, FUNDING, requested
+from signers.statements.refusals import Tag
+from tests.unit.custody.application.on_the_way import COIN, FUNDING, announcing, requested
 from tests.unit.custody.scenario import Custody, active, txid, unchanged
 
 
@@ -83,6 +84,29 @@ def test_a_coin_that_is_not_credited(custody: Custody) -> None:
     present = requested(custody)
     assert [coin.outpoint for coin in custody.ask(planning.spendable, custody.account_id)] == [FUNDING]
     unchanged(custody, lambda: plan(custody, present, coins=(FUNDING, fresh)), StateConflict)
+
+
+def test_signers_that_announced_what_lapsed_hold_the_account_to_its_anchor(custody: Custody) -> None:
+    custody.fund_bitcoin(2 * COIN, "larger")
+    lapsed = announcing(custody)
+    custody.refuse(lapsed, 1, Tag.INTENT_EXPIRED)
+    custody.now = lapsed.expires_at
+    custody.run(lambda uow: withdrawals.expire_due(uow, now=custody.now))
+    present = custody.request(Sats(COIN // 2), Sats(50_000), withdrawal=WithdrawalId("w-2"))
+    larger = Outpoint(txid("larger"), 0)
+    other = OutpointAnchor(txid=larger.txid, index=0)
+    changes: dict[str, Any] = {"coins": (FUNDING, larger), "anchor": other}
+    error = unchanged(custody, lambda: plan(custody, present, **changes), FieldInvalid)
+    assert error.tag is Tag.ANCHOR_BUSY
+    assert plan(custody, present, coins=(larger, FUNDING)).anchor == lapsed.anchor
+
+
+def test_what_no_signer_was_asked_about_holds_nobody_to_anything(custody: Custody) -> None:
+    custody.fund_bitcoin(2 * COIN, "larger")
+    lapsed = custody.plan(requested(custody), FUNDING)
+    custody.now = lapsed.expires_at
+    custody.run(lambda uow: withdrawals.expire_due(uow, now=custody.now))
+    assert custody.ask(planning.bound_anchor, custody.account_id) is None
 
 
 def test_an_ethereum_plan_uses_the_next_nonce(custody: Custody) -> None:

@@ -107,6 +107,12 @@ class FakeBitcoin:
         outputs = (out for block in self.chain for tx in block.vtx for out in tx.vout)
         return [out.nValue for out in outputs if bytes(out.scriptPubKey) == script]
 
+    def spent_depth(self, outpoint: Outpoint) -> int:
+        """Confirmations of what spends an output; 0 while nothing does."""
+        wanted = COutPoint(bytes.fromhex(outpoint.txid)[::-1], outpoint.index)
+        heights = (height for height, block in enumerate(self.chain) if wanted in _spent(block.vtx))
+        return len(self.chain) - next(heights, len(self.chain))
+
     # The port.
 
     async def tip(self) -> BlockHeader:

@@ -98,6 +98,10 @@ class FakeEthereum:
     def balance(self, address: EthereumAddress) -> int:
         return self.blocks[-1].balances.get(address, (0, 0))[0]
 
+    def final_nonce(self, address: EthereumAddress) -> int:
+        """How many transactions of an address are final."""
+        return self.blocks[self._final].balances.get(address, (0, 0))[1]
+
     def _execute(self, block: EthereumBlock, raw: bytes) -> None:
         fields, sender = decoded(raw)
         balance, nonce = block.balances.get(sender, (0, 0))

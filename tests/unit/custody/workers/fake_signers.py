@@ -41,7 +41,7 @@ from signers.statements.identifiers import (
     Seconds,
     SignerId,
 )
-from signers.statements.intent import Intent, NonceAnchor
+from signers.statements.intent import Anchor, Intent, NonceAnchor
 from signers.statements.receipt import Act
 from signers.statements.refusals import Tag
 from tests.factories import SignerParty, World
@@ -63,9 +63,13 @@ class FakeSigner:
 class FakeSigners:
     """Three signers with the world's keys. Implements `Signers`."""
 
-    def __init__(self, world: World, clock: Callable[[], Seconds]) -> None:
+    def __init__(
+        self, world: World, clock: Callable[[], Seconds], *, is_final: Callable[[Anchor], bool]
+    ) -> None:
         self.world = world
         self.clock = clock
+        self.is_final = is_final
+        """Whether an anchor is spent for good, on these signers' own nodes."""
         self.each = {party.signer: FakeSigner(party) for party in world.signers}
 
     @property
@@ -109,6 +113,8 @@ class FakeSigners:
         if intent.digest not in found.announced:
             if self.clock() >= said.expires_at:
                 raise self._refusal(found, said, Tag.INTENT_EXPIRED)
+            if any(self._binds(other, said) for other in found.intents.values()):
+                raise self._refusal(found, said, Tag.ANCHOR_BUSY)
             receipt = self.world.receipt(found.party, said, Act.ANNOUNCED, at=self.clock())
             found.announced[intent.digest] = self.world.cosign(receipt, found.party)
             found.intents[intent.digest] = said
@@ -156,6 +162,10 @@ class FakeSigners:
     def refuse(self, signer: SignerId, tag: Tag) -> None:
         """From now on this signer refuses, with a signed receipt."""
         self.each[signer].refuses = tag
+
+    def _binds(self, announced: Intent, intent: Intent) -> bool:
+        same = announced.asset is not intent.asset or announced.anchor == intent.anchor
+        return not same and not self.is_final(announced.anchor)
 
     def _willing(self, signer: SignerId, intent: Intent) -> FakeSigner:
         found = self.each[signer]

@@ -6,6 +6,7 @@ from typing import Any
 
 from custody.adapters.verification import Accounts, Payouts
 from custody.application import onboarding
+from custody.domain.deposit import Outpoint
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
@@ -16,6 +17,7 @@ from custody.workers.onboarding_driver import OnboardingDriver
 from custody.workers.withdrawal_driver import WithdrawalDriver
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.identifiers import Seconds
+from signers.statements.intent import Anchor, NonceAnchor
 from tests.factories import BTC, ETH, World, build_world
 from tests.unit.custody.scenario import Custody
 from tests.unit.custody.workers.fake_bitcoin import FakeBitcoin
@@ -92,13 +94,20 @@ class Stage:
         self.store = MemoryStore(self.custody)
         self.bitcoin = FakeBitcoin()
         self.ethereum = FakeEthereum()
-        self.signers = FakeSigners(self.world, self.clock)
+        self.signers = FakeSigners(self.world, self.clock, is_final=self.is_final)
         self.start()
         if active:
             self._activate()
 
     def clock(self) -> Seconds:
         return self.custody.now
+
+    def is_final(self, anchor: Anchor) -> bool:
+        """Whether a transaction that uses it stands as deep as the policy calls final."""
+        if isinstance(anchor, NonceAnchor):
+            return self.ethereum.final_nonce(self.world.account.ethereum.address) > anchor.nonce
+        depth = self.bitcoin.spent_depth(Outpoint(anchor.txid, anchor.index))
+        return depth >= self.world.policy.terms_of(Asset.BTC).finality_depth
 
     def start(self, kill: Kill | None = None) -> None:
         """New workers over the same store and the same outside."""

@@ -47,6 +47,27 @@ def test_a_selection_covers_is_minimal_and_does_not_depend_on_order(units: list[
     assert select_coins(coins[::-1], Sats(needed)) == chosen
 
 
+@given(st.lists(amounts, min_size=1, max_size=100), amounts, st.data())
+def test_an_anchor_comes_first_and_costs_one_coin_at_most(
+    units: list[int], needed: int, data: st.DataObject
+) -> None:
+    coins = [coin(index, each) for index, each in enumerate(units)]
+    anchor = data.draw(st.sampled_from(coins))
+    try:
+        freely = select_coins(coins, Sats(needed))
+        chosen = select_coins(coins, Sats(needed), anchor=anchor.outpoint)
+    except CoinsInsufficient:
+        return
+    assert chosen[0] == anchor
+    assert sum(each.amount.units for each in chosen) >= needed
+    assert len(set(chosen)) == len(chosen) <= len(freely) + 1
+
+
+def test_an_anchor_that_is_not_there_is_waited_for() -> None:
+    with pytest.raises(CoinsInsufficient):
+        select_coins([coin(1, 10)], Sats(5), anchor=coin(2, 10).outpoint)
+
+
 @given(
     st.integers(1, 10**7),
     st.integers(150, 20_000),

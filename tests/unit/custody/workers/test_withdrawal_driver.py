@@ -4,18 +4,27 @@ from dataclasses import replace
 
 import pytest
 
-from custody.application import accounts
+from custody.application import accounts, withdrawals
 from custody.application.ports.chains import FeeRate
 from custody.domain.account import Halt
+from custody.domain.identifiers import WithdrawalId
+from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
 from custody.workers import withdrawal_driver
 from signers.statements.allowlist import BitcoinDestination, EthereumDestination
-from signers.statements.amounts import Asset
+from signers.statements.amounts import Asset, Sats
 from signers.statements.refusals import Tag
 from tests.factories import BTC, ETH
 from tests.unit.custody.workers.stage import Kill, Killed, Stage
 
 MOMENTS_MAX = 400
+
+
+async def planned(stage: Stage) -> Withdrawal:
+    """The intent is fixed; nobody has signed it."""
+    await stage.watch()
+    await stage.drive()
+    return stage.present(Asset.BTC)
 
 
 async def journey(stage: Stage, asset: Asset) -> None:
@@ -183,6 +192,33 @@ async def test_a_signed_refusal_is_written_down_and_asked_again_later() -> None:
     stage.pass_time(10)
     await stage.drive()
     assert stage.state(Asset.BTC) is WithdrawalState.TIMELOCKED
+
+
+async def test_signers_that_announced_what_lapsed_still_announce_the_next_one() -> None:
+    """They hold the account to that anchor until it is spent; a larger coin has come meanwhile."""
+    stage = await funded(Asset.BTC)
+    stage.custody.agree(await planned(stage))
+    late = stage.world.signers[1].signer
+    stage.signers.each[late].refuses = Tag.STALE_TIP
+    await stage.drive()
+    lapsed = stage.present(Asset.BTC)
+    assert len(lapsed.announcements) == 2
+    stage.pass_time(stage.world.policy.intent_lifetime_max_seconds)
+    stage.signers.each[late].refuses = None
+    await stage.drive()
+    stage.custody.run(lambda uow: withdrawals.expire_due(uow, now=stage.clock()))
+    assert stage.state(Asset.BTC) is WithdrawalState.EXPIRED
+    stage.bitcoin.pay(stage.world.account.bitcoin.script_pubkey.raw, 2 * BTC)
+    stage.bitcoin.mine(6)
+    await stage.watch()
+    stage.custody.publish_prices()
+    again = stage.custody.request(Sats(BTC // 2), Sats(50_000), withdrawal=WithdrawalId("again"))
+    await stage.drive()
+    stage.custody.agree(stage.custody.present(again))
+    await stage.drive()
+    announced = stage.custody.present(again)
+    assert announced.state is WithdrawalState.TIMELOCKED
+    assert announced.anchor == lapsed.anchor
 
 
 async def test_nothing_is_attempted_before_the_timelock_ends() -> None:
