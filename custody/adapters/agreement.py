@@ -16,8 +16,10 @@ from custody.adapters.json_rpc import RpcError, RpcUnavailable
 from custody.application.ports.chains import (
     BlockHeader,
     BlockNotFound,
+    BroadcastRejected,
     ChainDataInvalid,
     ChainUnavailable,
+    FeeTooLow,
     NodesDisagree,
     TransactionNotFound,
     WrongNetwork,
@@ -120,6 +122,32 @@ async def agreed(
                 raise next(kind for kind in _ABSENCES if kind.__name__ == absence)(subject)
             return value  # type: ignore[return-value] # an answer without an absence is a T
     raise NodesDisagree(subject=subject, answers=[f"{node.name}: {answer}" for node, answer in answers.given])
+
+
+async def hand_in(nodes: Sequence[N], *, give: Callable[[N], Awaitable[None]]) -> None:
+    """Give a transaction to every node; one that takes it is enough.
+
+    Raises:
+        BroadcastRejected: no node took it; `FeeTooLow` where one of them refused it for its fee.
+        ChainUnavailable: no node answered.
+        WrongNetwork: as `ask`.
+    """
+
+    async def refusal(node: N) -> BroadcastRejected | None:
+        try:
+            await give(node)
+        except BroadcastRejected as error:
+            return error
+        return None
+
+    answers = await ask(nodes, refusal)
+    answers.require(1)
+    refusals = [answer for answer in answers.values if answer is not None]
+    if len(refusals) == len(answers.values):
+        cheap = any(isinstance(error, FeeTooLow) for error in refusals)
+        raise (FeeTooLow if cheap else BroadcastRejected)(
+            [why for error in refusals for why in error.reasons]
+        )
 
 
 async def first_proven(nodes: Sequence[N], *, question: Callable[[N], Awaitable[T]]) -> T:

@@ -28,6 +28,7 @@ from custody.application.ports.chains import (
     ChainDataInvalid,
     Confirmed,
     FeeRate,
+    FeeTooLow,
     InMempool,
     NotSeen,
     TransactionNotFound,
@@ -56,6 +57,13 @@ SCAN_TIMEOUT_SECONDS: Final = 600.0
 """A scan of mainnet's unspent outputs takes minutes."""
 _REJECTIONS: Final = frozenset({-22, -25, -26, -27})
 """Cannot be decoded, missing inputs, refused by rules, already in the chain."""
+_FEE_TOO_LOW: Final = (
+    "min relay fee not met",
+    "mempool min fee not met",
+    "mempool full",
+    "insufficient fee",  # of a replacement (BIP-125)
+)
+"""Bitcoin Core's words (validation.cpp); they share one code with every other rule."""
 _SERIALISED: Final = False
 _DECODED: Final = True
 
@@ -192,7 +200,7 @@ class BitcoinNode:
         """Hand in a transaction; success if it is in the mempool or the chain afterwards, whoever brought it.
 
         Raises:
-            BroadcastRejected: the node refuses it.
+            BroadcastRejected: the node refuses it; `FeeTooLow` for its fee.
             ChainDataInvalid: the node took something else.
         """
         await self.check_network()
@@ -204,7 +212,7 @@ class BitcoinNode:
             if error.code not in _REJECTIONS:
                 raise self._translated(error, error) from error
             if isinstance(await self.place(txid), NotSeen):
-                raise BroadcastRejected([f"{self.name}: {error}"]) from error
+                raise self._rejected(error) from error
             return
         if taken != txid:
             raise ChainDataInvalid(f"{self.name} took {taken} for {txid}")
@@ -229,6 +237,10 @@ class BitcoinNode:
             read=lambda result: _unspent(as_object(result), frozenset(scripts)),
             timeout_seconds=SCAN_TIMEOUT_SECONDS,
         )
+
+    def _rejected(self, error: RpcError) -> BroadcastRejected:
+        cheap = any(words in error.message for words in _FEE_TOO_LOW)
+        return (FeeTooLow if cheap else BroadcastRejected)([f"{self.name}: {error}"])
 
     def _translated(self, error: RpcError, absence: Exception) -> Exception:
         """What an error of the node means: `absence`, or that it cannot answer now."""

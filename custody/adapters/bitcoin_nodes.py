@@ -3,14 +3,13 @@
 from collections.abc import Collection, Sequence
 from statistics import median_high
 
-from custody.adapters.agreement import agreed, ask, check_majority, first_proven, highest_agreed
+from custody.adapters.agreement import agreed, ask, check_majority, first_proven, hand_in, highest_agreed
 from custody.adapters.bitcoin_node import BitcoinNode
 from custody.adapters.block_matching import transaction_id
 from custody.application.ports.chains import (
     BitcoinWatch,
     BlockActivity,
     BlockHeader,
-    BroadcastRejected,
     ChainUnavailable,
     Confirmed,
     FeeRate,
@@ -78,22 +77,8 @@ class BitcoinNodes:
     async def broadcast(self, raw: bytes) -> TxId:
         """As the port says."""
         txid = transaction_id(raw)
-        refusals: list[str] = []
-
-        async def hand_in(node: BitcoinNode) -> bool:
-            try:
-                await node.broadcast(raw, txid)
-            except BroadcastRejected as error:
-                refusals.extend(error.reasons)
-                return False
-            return True
-
-        answers = await ask(self._nodes, hand_in)
-        if any(answers.values):
-            return txid
-        if refusals:
-            raise BroadcastRejected(refusals)
-        raise ChainUnavailable(answered=0, needed=1, causes=answers.faults)
+        await hand_in(self._nodes, give=lambda node: node.broadcast(raw, txid))
+        return txid
 
     async def fee_rate(self, *, target_blocks: int) -> FeeRate:
         """As the port says."""

@@ -28,6 +28,7 @@ from custody.application.ports.chains import (
     ChainDataInvalid,
     Executed,
     FeeQuote,
+    FeeTooLow,
     WrongNetwork,
 )
 from signers.statements.amounts import Wei
@@ -35,6 +36,8 @@ from signers.statements.identifiers import BlockHash, EthereumAddress, TxId
 from signers.statements.network import Network
 
 HEADERS_KEPT: Final = 64
+_FEE_TOO_LOW: Final = ("underpriced", "less than block base fee", "below minimum", "below configured minimum")
+"""As geth, reth, Erigon, Besu and anvil say it, in lower case; JSON-RPC has no code for it."""
 _HEADER_ONLY: Final = False
 
 T = TypeVar("T")
@@ -121,7 +124,7 @@ class EthereumNode:
         """Hand in a transaction; success if the node knows it afterwards, whoever brought it.
 
         Raises:
-            BroadcastRejected: the node refuses it.
+            BroadcastRejected: the node refuses it; `FeeTooLow` for its fee.
             ChainDataInvalid: the node took something else.
         """
         await self.check_network()
@@ -131,7 +134,7 @@ class EthereumNode:
         except RpcError as error:
             if await self._knows(expected):
                 return
-            raise BroadcastRejected([f"{self.name}: {error}"]) from error
+            raise self._rejected(error) from error
         if taken != expected:
             raise ChainDataInvalid(f"{self.name} took {taken} for {expected}")
 
@@ -150,6 +153,11 @@ class EthereumNode:
         if block.block_hash != receipt.block_hash:
             return None
         return Executed(tx_hash=tx_hash, block=block, succeeded=receipt.succeeded, fee=receipt.fee)
+
+    def _rejected(self, error: RpcError) -> BroadcastRejected:
+        said = error.message.lower()
+        cheap = any(words in said for words in _FEE_TOO_LOW)
+        return (FeeTooLow if cheap else BroadcastRejected)([f"{self.name}: {error}"])
 
     async def _knows(self, tx_hash: TxId) -> bool:
         return await self._call(

@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from statistics import median_high
 from typing import Final
 
-from custody.adapters.agreement import Answers, agreed, ask, check_majority, first_proven, highest_agreed
+from custody.adapters.agreement import (
+    Answers,
+    agreed,
+    ask,
+    check_majority,
+    first_proven,
+    hand_in,
+    highest_agreed,
+)
 from custody.adapters.ethereum_node import EthereumNode, transaction_hash
 from custody.application.ports.chains import (
     AccountState,
     BlockHeader,
     BlockNotFound,
-    BroadcastRejected,
-    ChainUnavailable,
     Executed,
     FeeQuote,
 )
@@ -81,22 +87,8 @@ class EthereumNodes:
 
     async def broadcast(self, raw: bytes) -> TxId:
         """As the port says."""
-        refusals: list[str] = []
-
-        async def hand_in(node: EthereumNode) -> bool:
-            try:
-                await node.broadcast(raw)
-            except BroadcastRejected as error:
-                refusals.extend(error.reasons)
-                return False
-            return True
-
-        answers = await ask(self._nodes, hand_in)
-        if any(answers.values):
-            return transaction_hash(raw)
-        if refusals:
-            raise BroadcastRejected(refusals)
-        raise ChainUnavailable(answered=0, needed=1, causes=answers.faults)
+        await hand_in(self._nodes, give=lambda node: node.broadcast(raw))
+        return transaction_hash(raw)
 
     async def executed(self, tx_hash: TxId) -> Executed | None:
         """As the port says."""

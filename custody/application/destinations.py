@@ -125,6 +125,9 @@ def _read_entry(
             field="envelope",
             tag=Tag.ALLOWLIST_UNKNOWN,
         )
+    if entry.destination.location in (account.script_pubkey, account.ethereum_address):
+        # What is paid out there comes back as change: the books would say that it left.
+        raise StatementMismatch(f"{account.account} itself as a destination", field="envelope")
     require_single_signature(
         command.envelope, account.pledgor.public_key, tag=Tag.ALLOWLIST_SIGNATURE, whose="the pledgor"
     )

@@ -11,7 +11,7 @@ from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Coin
 from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
-from signers.statements.amounts import Asset
+from signers.statements.amounts import Asset, Wei
 from signers.statements.identifiers import Seconds
 
 
@@ -53,7 +53,9 @@ def _undo_finality(uow: UnitOfWork, base: BlockRef, reopened: Sequence[Withdrawa
     for account in uow.accounts_in({AccountState.ACTIVE}):
         last = uow.finalised_balance(account.account)
         if last is not None and last.block.height > base.height:
+            # What was proven stood in a block that went; by the ledger the address holds what is credited.
+            held = Wei(max(0, uow.balances(account.account, Asset.ETH).confirmed))
             nonce = last.nonce - unsettled[account.account]
-            uow.save_finalised_balance(replace(last, block=base, nonce=nonce))
+            uow.save_finalised_balance(replace(last, block=base, balance=held, nonce=nonce))
         halt = accounts.HaltAccount(account=account.account, halt=Halt.FINALITY_REORG)
         accounts.halt(uow, halt, now=now)

@@ -1,13 +1,20 @@
-"""Withdrawals, from the people's side: ask for one, cancel it. `consents` has who must agree.
+"""Withdrawals: ask for one, cancel it, let it lapse.
 
-`create` → (`outflows.plan` writes the intent) → `consents.sign`, `consents.release` and `consents.approve`
-in any order → the signers (`outflows`).
+`create` → `planning.plan` writes the intent → `consents.sign`, `consents.release`, `consents.approve` in any
+order → `receipts.record_announcement` of every signer → `attempts` → `settlement`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from custody.application.access import account_of, acting_party, policy_in_force, require_etag
+from custody.application.access import (
+    account_of,
+    acting_party,
+    existing_account,
+    policy_in_force,
+    require_etag,
+)
 from custody.application.destinations import destination_of
 from custody.application.idempotency import once
 from custody.application.journal import change
@@ -30,11 +37,11 @@ from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.domain.ledger import Book, Cause, CauseKind, Movement, give
 from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
-from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
+from custody.domain.withdrawal import LAPSABLE, OPEN, WithdrawalEvent, WithdrawalState, step
 from signers.statements.account import Account, Party
 from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, DestinationId, Seconds
+from signers.statements.identifiers import AccountId, DestinationId, Seconds, SignerId
 from signers.statements.policy import Policy
 from signers.statements.refusals import Tag
 
@@ -206,6 +213,39 @@ def end(
     return save(uow, account, ended, now=now, movements=freed)
 
 
+def expire_due(uow: UnitOfWork, *, now: Seconds) -> int:
+    """End the withdrawals that nobody signed in time, as nobody will any more, and give their holds back.
+
+    No signer signs for the first time once intent or release has expired (ADR 17). What no signer was asked
+    to sign by then is over. What was asked is over where every signer that could sign says, signed, that it
+    never did: one of them may be lying, and one signature of BTC spends nothing. A holder of ETH that lies
+    could sign whatever is written here.
+
+    Returns:
+        How many.
+    """
+    due = [each for each in uow.withdrawals_in(LAPSABLE) if _is_over(uow, each, now=now)]
+    for withdrawal in due:
+        account = existing_account(uow, withdrawal.account)
+        end(uow, account, withdrawal, WithdrawalEvent.LAPSED, now=now)
+    return len(due)
+
+
+def _is_over(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> bool:
+    if not withdrawal.attempts:
+        return withdrawal.expires_at <= now
+    account, policy = existing_account(uow, withdrawal.account), policy_in_force(uow).policy
+    statement = statement_of(uow, account, policy=policy)
+    return withdrawal.forgone.issuperset(could_sign(statement, withdrawal.asset))
+
+
+def could_sign(statement: Account, asset: Asset) -> tuple[SignerId, ...]:
+    """Whose signatures an outflow can carry. ETH: the one signer that holds the key (single-holder)."""
+    if asset is Asset.ETH:
+        return (statement.ethereum.holder,)
+    return tuple(cosigner.signer for cosigner in statement.bitcoin.cosigners)
+
+
 def maker_of(withdrawal: Withdrawal, account: PledgeAccount) -> Party:
     """The party that asked."""
     maker = account.party(withdrawal.maker)
@@ -239,6 +279,22 @@ def withdrawal_of(snapshot: Snapshot, account: AccountId, withdrawal: Withdrawal
     if found is None:
         raise NotFound(f"no withdrawal {withdrawal} of {account}", field="withdrawal")
     return found
+
+
+def record_of(
+    snapshot: Snapshot, account: AccountId, withdrawal: WithdrawalId
+) -> tuple[PledgeAccount, Withdrawal]:
+    """A withdrawal and its account, for custody's own workers.
+
+    Raises:
+        AccountNotFound, NotFound: there is none.
+    """
+    return existing_account(snapshot, account), withdrawal_of(snapshot, account, withdrawal)
+
+
+def to_drive(snapshot: Snapshot) -> Sequence[Withdrawal]:
+    """Every open withdrawal, the longest unchanged first; the driver's work list."""
+    return snapshot.withdrawals_in(OPEN)
 
 
 def save(

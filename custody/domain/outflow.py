@@ -171,3 +171,8 @@ class Withdrawal:
     def attempt(self) -> Attempt | None:
         """The latest attempt."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def payout(self) -> Attempt | None:
+        """The latest attempt whose transaction is on record: what nodes are given."""
+        return next((each for each in reversed(self.attempts) if each.raw is not None), None)

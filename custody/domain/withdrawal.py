@@ -76,13 +76,16 @@ TRANSITIONS: Final[dict[tuple[WithdrawalState, WithdrawalEvent], WithdrawalState
     (_S.TIMELOCKED, _E.ANSWERED): _S.TIMELOCKED,
     (_S.TIMELOCKED, _E.ATTEMPTED): _S.SIGNING,
     (_S.TIMELOCKED, _E.LAPSED): _S.EXPIRED,
+    # No row begins another attempt here: whoever signed this one may publish it, so its transaction goes on
+    # record before the next one is asked for.
     (_S.SIGNING, _E.ANSWERED): _S.SIGNING,
-    (_S.SIGNING, _E.ATTEMPTED): _S.SIGNING,
     (_S.SIGNING, _E.FINISHED): _S.SIGNED,
-    # Only on the signed word of every signer that could sign: see `outflows.expire_due`.
+    # Only on the signed word of every signer that could sign: see `withdrawals.expire_due`.
     (_S.SIGNING, _E.LAPSED): _S.EXPIRED,
     (_S.SIGNING, _E.CONFIRMED): _S.CONFIRMING,
     (_S.SIGNED, _E.SENT): _S.BROADCAST,
+    # Nodes have come to ask for a higher fee than it pays.
+    (_S.SIGNED, _E.ATTEMPTED): _S.SIGNING,
     (_S.SIGNED, _E.CONFIRMED): _S.CONFIRMING,
     (_S.BROADCAST, _E.SENT): _S.BROADCAST,
     (_S.BROADCAST, _E.ATTEMPTED): _S.SIGNING,
@@ -98,8 +101,8 @@ RECOVERY: Final[dict[WithdrawalState, str]] = {
     _S.ANNOUNCING: "announce to every signer without a receipt on record: they answer the same receipt again",
     _S.TIMELOCKED: "wait for the timelock, then write the attempt down",
     _S.SIGNING: "ask for the attempt on record again: signers answer the same signatures",
-    _S.SIGNED: "broadcast the transaction on record",
-    _S.BROADCAST: "broadcast the same transaction again: a node that has it says so",
+    _S.SIGNED: "broadcast the transaction on record; attempt again if nodes ask for a higher fee",
+    _S.BROADCAST: "broadcast the transaction again: a node that has it says so; finish the latest attempt",
     _S.CONFIRMING: "wait: the watcher settles it or opens it again",
 }
 """What the driver does after a restart, for every state that is not an end."""
@@ -109,7 +112,7 @@ OPEN: Final = frozenset(set(WithdrawalState) - ENDS)
 CANCELLABLE: Final = frozenset({_S.REQUESTED, _S.AWAITING_SIGNATURES})
 LAPSABLE: Final = frozenset(before for before, event in TRANSITIONS if event is _E.LAPSED)
 SPENDABLE: Final = frozenset({_S.SIGNING, _S.SIGNED, _S.BROADCAST})
-"""A transaction of ours may turn up in a block."""
+"""A transaction of ours may turn up in a block, of whichever attempt."""
 
 
 def step(state: WithdrawalState, event: WithdrawalEvent) -> WithdrawalState:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from custody.application.outflows import COINS_MAX
+from custody.application.planning import COINS_MAX
 from custody.application.ports.chains import FeeQuote, FeeRate
 from custody.domain.deposit import Coin, Outpoint
 from signers.statements.amounts import Sats, Wei
@@ -108,19 +108,23 @@ def bitcoin_fee(*, rate: FeeRate, vsize: int, surplus_sats: int, budget: Budget)
     return Sats(fee) if floor <= fee <= surplus_sats else None
 
 
-def ethereum_fee(*, quote: FeeQuote, budget: Budget) -> Wei | None:
-    """The most an Ethereum attempt may cost, a multiple of its gas; `None` where the budget allows none.
+def fee_wanted(quote: FeeQuote) -> Wei:
+    """The most an Ethereum attempt should be allowed to cost, a multiple of its gas.
 
     The fee per gas leaves room for the base fee to double, and is at least eight times the tip: signers tip
     an eighth.
     """
     base, tip = quote.base_fee_per_gas_wei, quote.priority_fee_per_gas_wei
-    wanted = max(2 * base + tip, 8 * tip)
-    floor = max(base + 1, _bumped(budget.previous_units // TRANSFER_GAS))
-    allowed = budget.left_units // TRANSFER_GAS
-    if floor > allowed:
+    return Wei(max(2 * base + tip, 8 * tip) * TRANSFER_GAS)
+
+
+def ethereum_fee(*, quote: FeeQuote, budget: Budget) -> Wei | None:
+    """What is wanted, within the budget; `None` where that allows none that nodes would take."""
+    least = max(quote.base_fee_per_gas_wei + 1, _bumped(budget.previous_units // TRANSFER_GAS)) * TRANSFER_GAS
+    most = budget.left_units // TRANSFER_GAS * TRANSFER_GAS
+    if least > most:
         return None
-    return Wei(min(max(wanted, floor), allowed) * TRANSFER_GAS)
+    return Wei(min(max(fee_wanted(quote).units, least), most))
 
 
 def _bumped(per_gas_wei: int) -> int:

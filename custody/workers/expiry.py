@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from custody.application import liens, outflows
+from custody.application import liens, withdrawals
 from custody.application.ports.store import Store
 from custody.workers.run_loop import Clock
 
@@ -31,5 +31,5 @@ class Expiry:
         """
         now = self._clock()
         ended = await self._store.execute(lambda uow: liens.expire_due(uow, now=now, limit=LIENS_PER_TICK))
-        await self._store.execute(lambda uow: outflows.expire_due(uow, now=now))
+        await self._store.execute(lambda uow: withdrawals.expire_due(uow, now=now))
         return ended.value == LIENS_PER_TICK

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from custody.application import outflows
+from custody.application import planning
 from custody.application.access import existing_account, policy_in_force
 from custody.application.destinations import destination_of
 from custody.application.ports.store import Snapshot
@@ -96,7 +96,7 @@ def read_case(snapshot: Snapshot, withdrawal: Withdrawal) -> OutflowCase:
         policy=policy,
         allowlist_entry=destination_of(snapshot, present.account, present.destination_id).envelope,
         confirmed_coins=_confirmed(snapshot, account, policy) if unplanned_bitcoin else (),
-        bound_anchor=outflows.bound_anchor(snapshot, account.account) if unplanned_bitcoin else None,
+        bound_anchor=planning.bound_anchor(snapshot, present.account) if unplanned_bitcoin else None,
         planned_coins=tuple(coin for coin in planned if coin is not None),
         next_nonce=last.nonce if last is not None else 0,
     )
@@ -108,5 +108,5 @@ def _confirmed(snapshot: Snapshot, account: PledgeAccount, policy: Policy) -> tu
     if tip is None:
         return ()
     deep = tip.height - policy.terms_of(Asset.BTC).confirmations + 1
-    coins = outflows.spendable(snapshot, account.account)
+    coins = planning.spendable(snapshot, account.account)
     return tuple(coin for coin in coins if coin.block is not None and coin.block.height <= deep)

@@ -6,7 +6,7 @@ BTC: two of the three signers, whichever answer. ETH: the one signer that holds 
 import asyncio
 from collections.abc import Sequence
 
-from custody.application import outflows
+from custody.application import attempts, withdrawals
 from custody.application.ports.chains import BitcoinChain
 from custody.application.ports.signers import BitcoinAttempt, PreviousOutput, Signers
 from custody.application.ports.store import Store, UnitOfWork
@@ -57,7 +57,7 @@ class Signing:
         forgone = case.withdrawal.forgone
         willing = [
             signer
-            for signer in outflows.could_sign(case.statement, case.withdrawal.asset)
+            for signer in withdrawals.could_sign(case.statement, case.withdrawal.asset)
             if signer not in forgone
         ]
         if case.withdrawal.asset is Asset.ETH:
@@ -126,24 +126,24 @@ class Signing:
     def _record(
         self, uow: UnitOfWork, case: OutflowCase, partial: PartialSignatures, receipt: Envelope
     ) -> None:
-        command = outflows.RecordSignatures(
+        command = attempts.RecordSignatures(
             account=case.withdrawal.account,
             withdrawal=case.withdrawal.withdrawal,
             attempt=case.attempt.number,
             partial=partial,
             receipt=receipt,
         )
-        outflows.record_signatures(uow, command, now=self._clock())
+        attempts.record_signatures(uow, command, now=self._clock())
 
     def _record_complete(self, uow: UnitOfWork, case: OutflowCase, complete: SignedTransaction) -> None:
-        command = outflows.RecordTransaction(
+        command = attempts.RecordTransaction(
             account=case.withdrawal.account,
             withdrawal=case.withdrawal.withdrawal,
             attempt=case.attempt.number,
             transaction_id=complete.transaction_id,
             raw=complete.raw,
         )
-        outflows.record_transaction(uow, command, now=self._clock())
+        attempts.record_transaction(uow, command, now=self._clock())
 
 
 def _coins_of_attempt(case: OutflowCase) -> tuple[Coin, ...]:

@@ -13,17 +13,19 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from custody.application import outflows
+from custody.application import attempts, planning, receipts, withdrawals
 from custody.application.ports.chains import (
     BitcoinChain,
     BroadcastRejected,
     ChainError,
     EthereumChain,
+    FeeTooLow,
     WrongNetwork,
 )
 from custody.application.ports.signers import SignerError, SignerRefused, Signers
 from custody.application.ports.store import Store
 from custody.application.ports.verification import PayoutVerifier, TransactionInvalid
+from custody.domain.deposit import Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.domain.outflow import Attempt, Withdrawal
 from custody.domain.withdrawal import WithdrawalState
@@ -34,7 +36,7 @@ from custody.workers.pauses import Pauses
 from custody.workers.pricing import FeePricing
 from custody.workers.run_loop import Clock
 from custody.workers.signing import Signing
-from signers.statements.amounts import Asset, Sats
+from signers.statements.amounts import Amount, Asset, Sats
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import IntentId, Seconds, SignerId
 from signers.statements.intent import Anchor, NonceAnchor, OutpointAnchor
@@ -46,6 +48,9 @@ BUMP_AFTER_SECONDS: Final = 3600
 TIMELOCK_RETRY_SECONDS: Final = 5
 PASSING: Final = frozenset({Tag.TIMELOCK_RUNNING, Tag.STALE_TIP, Tag.CLOCK_SKEW})
 """Refusals that pass by themselves: asked again soon, without a growing pause."""
+
+_SENT: Final = frozenset({WithdrawalState.SIGNING, WithdrawalState.BROADCAST})
+"""Nodes may have an attempt, also while the next one is being signed."""
 
 Step = Callable[[OutflowCase], Awaitable[bool]]
 _log = logging.getLogger(__name__)
@@ -105,7 +110,7 @@ class WithdrawalDriver:
             WrongNetwork: a node is of another chain.
         """
         progress = False
-        for withdrawal in await self._store.read(outflows.to_drive):
+        for withdrawal in await self._store.read(withdrawals.to_drive):
             step = self._steps.get(withdrawal.state)
             idle = step is None or withdrawal.asset in self._health.disputed(now=self._clock())
             if not idle and self._pauses.due(_key(withdrawal), now=self._clock()):
@@ -116,8 +121,10 @@ class WithdrawalDriver:
         try:
             case = await self._store.read(lambda snapshot: read_case(snapshot, withdrawal))
             step = self._steps.get(case.withdrawal.state)
-            # Nothing leaves a halted account; what a node already has is past halting.
-            if step is None or (case.account.halted and step != self._broadcast_again):
+            if case.account.halted:
+                # Nothing more leaves it; what a node already has is past halting.
+                step = self._remind if case.withdrawal.state in _SENT else None
+            if step is None:
                 return False
             progress = await step(case)
         except (StoreUnavailable, WrongNetwork):
@@ -148,14 +155,14 @@ class WithdrawalDriver:
             anchor = OutpointAnchor(txid=first.txid, index=first.index)
         else:
             coins, anchor = (), NonceAnchor(chain_id=case.policy.network.chain_id, nonce=case.next_nonce)
-        command = outflows.PlanWithdrawal(
+        command = planning.PlanWithdrawal(
             account=withdrawal.account,
             withdrawal=withdrawal.withdrawal,
             intent=IntentId(str(uuid.uuid4())),
             anchor=anchor,
             coins=tuple(coin.outpoint for coin in coins),
         )
-        await self._store.execute(lambda uow: outflows.plan(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: planning.plan(uow, command, now=self._clock()))
         return True
 
     async def _announce(self, case: OutflowCase) -> bool:
@@ -176,7 +183,7 @@ class WithdrawalDriver:
             signer, intent=case.intent_envelope, release=case.release, allowlist_entry=case.allowlist_entry
         )
         command = self._answer(case, receipt)
-        await self._store.execute(lambda uow: outflows.record_announcement(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: receipts.record_announcement(uow, command, now=self._clock()))
 
     async def _begin_attempt(self, case: OutflowCase) -> bool:
         """TIMELOCKED: once the time is over, write the attempt down before any signer is asked for it."""
@@ -186,17 +193,21 @@ class WithdrawalDriver:
         return await self._attempt(case)
 
     async def _attempt(self, case: OutflowCase) -> bool:
-        command = outflows.BeginAttempt(
+        return await self._begin(case, fee=await self._pricing.next_fee(case), inputs=case.withdrawal.coins)
+
+    async def _begin(self, case: OutflowCase, *, fee: Amount, inputs: tuple[Outpoint, ...]) -> bool:
+        command = attempts.BeginAttempt(
             account=case.withdrawal.account,
             withdrawal=case.withdrawal.withdrawal,
-            fee=await self._pricing.next_fee(case),
-            inputs=case.withdrawal.coins,
+            fee=fee,
+            inputs=inputs,
         )
-        await self._store.execute(lambda uow: outflows.begin_attempt(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: attempts.begin_attempt(uow, command, now=self._clock()))
         return True
 
     async def _sign(self, case: OutflowCase) -> bool:
         """SIGNING: one signer for the attempt on record; with enough of them the transaction is complete."""
+        await self._remind(case)
         for signer in self._signing.order(case):
             subject = (*_key(case.withdrawal), signer)
             if not self._pauses.due(subject, now=self._clock()):
@@ -232,7 +243,7 @@ class WithdrawalDriver:
             return
         command = self._answer(case, refusal.receipt)
         try:
-            await self._store.execute(lambda uow: outflows.record_refusal(uow, command, now=self._clock()))
+            await self._store.execute(lambda uow: receipts.record_refusal(uow, command, now=self._clock()))
         except StoreUnavailable:
             raise
         except CustodyError as error:
@@ -247,26 +258,47 @@ class WithdrawalDriver:
             self._pauses.failed(subject, now=now)
 
     async def _broadcast(self, case: OutflowCase) -> bool:
-        """SIGNED: hand the transaction on record to the nodes."""
+        """SIGNED: hand the transaction on record to the nodes, or attempt again if they ask for more."""
         attempt = case.attempt
-        await self._send(case, attempt)
-        command = outflows.MarkBroadcast(
+        try:
+            await self._send(case, attempt)
+        except FeeTooLow as refused:
+            _log.info("%s of %s: %s", *_key(case.withdrawal), refused)
+            return await self._attempt(case)
+        command = attempts.MarkBroadcast(
             account=case.withdrawal.account, withdrawal=case.withdrawal.withdrawal, attempt=attempt.number
         )
-        await self._store.execute(lambda uow: outflows.mark_broadcast(uow, command, now=self._clock()))
+        await self._store.execute(lambda uow: attempts.mark_broadcast(uow, command, now=self._clock()))
         return True
 
     async def _broadcast_again(self, case: OutflowCase) -> bool:
-        """BROADCAST: nodes forget; and what waits for long is attempted again at a higher fee."""
-        now = self._clock()
-        if self._waited_long(case.attempt, now) and await self._pricing.worth_bumping(case):
-            return await self._attempt(case)
+        """BROADCAST: nodes forget, signers are left half asked, and what costs too little by now waits."""
+        now, attempt = self._clock(), case.attempt
+        self._pauses.wait(_key(case.withdrawal), seconds=REBROADCAST_SECONDS, now=now)
+        refused = await self._send_again(case)
+        if attempt.raw is None:
+            return await self._begin(case, fee=attempt.fee, inputs=attempt.inputs)
+        if not refused and not self._waited_long(attempt, now):
+            return False
+        return await self._pricing.worth_bumping(case, refused=refused) and await self._attempt(case)
+
+    async def _remind(self, case: OutflowCase) -> bool:
+        """Whatever else happens, nodes are given the latest transaction again, now and then."""
+        subject = (*_key(case.withdrawal), "sent")
+        if case.withdrawal.payout is not None and self._pauses.due(subject, now=self._clock()):
+            self._pauses.wait(subject, seconds=REBROADCAST_SECONDS, now=self._clock())
+            await self._send_again(case)
+        return False
+
+    async def _send_again(self, case: OutflowCase) -> bool:
+        """Whether nodes refuse the latest transaction on record for its fee."""
         try:
-            await self._send(case, case.attempt)
+            if case.withdrawal.payout is not None:
+                await self._send(case, case.withdrawal.payout)
         except BroadcastRejected as error:
             # An earlier attempt may stand in a block already: the watcher will say so.
             _log.info("%s of %s: %s", *_key(case.withdrawal), error)
-        self._pauses.wait(_key(case.withdrawal), seconds=REBROADCAST_SECONDS, now=now)
+            return isinstance(error, FeeTooLow)
         return False
 
     async def _send(self, case: OutflowCase, attempt: Attempt) -> None:
@@ -278,10 +310,11 @@ class WithdrawalDriver:
             raise TransactionInvalid(f"attempt {attempt.number} went out as {sent}")
 
     def _waited_long(self, attempt: Attempt, now: Seconds) -> bool:
-        return attempt.broadcast_at is not None and now - attempt.broadcast_at >= BUMP_AFTER_SECONDS
+        # Of one that was first seen in a block nobody wrote down when it was sent.
+        return now - (attempt.broadcast_at or attempt.created_at) >= BUMP_AFTER_SECONDS
 
-    def _answer(self, case: OutflowCase, receipt: Envelope) -> outflows.RecordAnswer:
-        return outflows.RecordAnswer(
+    def _answer(self, case: OutflowCase, receipt: Envelope) -> receipts.RecordAnswer:
+        return receipts.RecordAnswer(
             account=case.withdrawal.account, withdrawal=case.withdrawal.withdrawal, envelope=receipt
         )
 

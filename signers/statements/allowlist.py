@@ -28,6 +28,11 @@ class BitcoinDestination:
         """BTC."""
         return Asset.BTC
 
+    @property
+    def location(self) -> str:
+        """As the chain names it."""
+        return self.script_pubkey
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EthereumDestination:
@@ -41,6 +46,11 @@ class EthereumDestination:
         """ETH."""
         return Asset.ETH
 
+    @property
+    def location(self) -> str:
+        """As the chain names it."""
+        return self.address
+
 
 Destination = BitcoinDestination | EthereumDestination
 
@@ -49,8 +59,8 @@ def ownership_message(
     *, network: Network, account: AccountId, destination_id: DestinationId, destination: Destination
 ) -> str:
     """What the destination's owner signs (BIP-322 for a script, EIP-191 for an address)."""
-    where = destination.script_pubkey if isinstance(destination, BitcoinDestination) else destination.address
-    return f"bailee allowlist {network.value} {account} {destination_id} {destination.kind} {where}"
+    where = f"{destination.kind} {destination.location}"
+    return f"bailee allowlist {network.value} {account} {destination_id} {where}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

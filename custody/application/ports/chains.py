@@ -178,7 +178,7 @@ class BitcoinChain(Protocol):
         """Hand a transaction to every node. One that is already in the mempool or the chain is a success.
 
         Raises:
-            BroadcastRejected: no node took it.
+            BroadcastRejected: no node took it; `FeeTooLow` where a higher fee would have helped.
         """
         ...
 
@@ -264,7 +264,7 @@ class EthereumChain(Protocol):
         """Hand a signed transaction to every node. One that is already known or executed is a success.
 
         Raises:
-            BroadcastRejected: no node took it.
+            BroadcastRejected: no node took it; `FeeTooLow` where a higher fee would have helped.
         """
         ...
 
@@ -333,3 +333,7 @@ class BroadcastRejected(ChainError):
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = tuple(reasons)
+
+
+class FeeTooLow(BroadcastRejected):
+    """No node accepted the transaction, and one of them said that it would for a higher fee."""

@@ -43,6 +43,9 @@ class BitcoinHarness(Protocol):
     def unsent(self, script: bytes, sats: int) -> tuple[bytes, bytes]:
         """Two valid transactions over the same coin that nobody has sent; the first pays the script."""
 
+    def free_of_charge(self, script: bytes) -> bytes:
+        """A valid transaction that pays the script and no fee."""
+
     def close(self) -> None:
         """Give up what is held."""
 
@@ -69,6 +72,11 @@ class FakeBitcoinHarness:
         spends = [Outpoint(source, 0)]
         payments = [transaction(spends=spends, outputs=[(script, sats - each)]) for each in (0, 1)]
         return payments[0].serialize(), payments[1].serialize()
+
+    def free_of_charge(self, script: bytes) -> bytes:
+        source = self.fake.put(transaction(outputs=[(ANYONE, 50_000)], nonce=secrets.randbits(62)))
+        self.fake.mine()
+        return bytes(transaction(spends=[Outpoint(source, 0)], outputs=[(script, 50_000)]).serialize())
 
     def close(self) -> None:
         return None
@@ -111,6 +119,12 @@ class RealBitcoinHarness:
             for each in (0, 1)
         ]
         return bytes.fromhex(made[0]), bytes.fromhex(made[1])
+
+    def free_of_charge(self, script: bytes) -> bytes:
+        coin = self.bitcoind.wallet_call("listunspent", 1)[0]
+        inputs = [{"txid": coin["txid"], "vout": coin["vout"]}]
+        made = self.bitcoind.call("createrawtransaction", inputs, {_address(script): coin["amount"]})
+        return bytes.fromhex(self.bitcoind.wallet_call("signrawtransactionwithwallet", made)["hex"])
 
     def close(self) -> None:
         self.rpc.close()

@@ -30,8 +30,10 @@ def fresh_address() -> EthereumAddress:
     return EthereumAddress(secrets.token_hex(20))
 
 
-def transfer(account: LocalAccount, to: EthereumAddress, wei: int, *, nonce: int) -> bytes:
-    """A signed type 2 transfer."""
+def transfer(
+    account: LocalAccount, to: EthereumAddress, wei: int, *, nonce: int, fee_per_gas_wei: int = 10**11
+) -> bytes:
+    """A signed type 2 transfer; a hundredth of the fee is the tip."""
     signed = account.sign_transaction(
         {
             "type": 2,
@@ -40,8 +42,8 @@ def transfer(account: LocalAccount, to: EthereumAddress, wei: int, *, nonce: int
             "to": to.raw,
             "value": wei,
             "gas": 21_000,
-            "maxFeePerGas": 10**11,
-            "maxPriorityFeePerGas": 10**9,
+            "maxFeePerGas": fee_per_gas_wei,
+            "maxPriorityFeePerGas": fee_per_gas_wei // 100,
             "data": b"",
         }
     )

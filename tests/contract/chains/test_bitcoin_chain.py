@@ -9,6 +9,7 @@ from custody.application.ports.chains import (
     BlockNotFound,
     BroadcastRejected,
     Confirmed,
+    FeeTooLow,
     InMempool,
     NotSeen,
     TransactionNotFound,
@@ -114,8 +115,21 @@ async def test_a_second_spend_of_a_coin_is_rejected(bitcoin: BitcoinHarness) -> 
     raw, conflicting = bitcoin.unsent(fresh_script(), 60_000)
     await bitcoin.chain.broadcast(raw)
     bitcoin.mine()
-    with pytest.raises(BroadcastRejected):
+    with pytest.raises(BroadcastRejected) as refused:
         await bitcoin.chain.broadcast(conflicting)
+    assert not isinstance(refused.value, FeeTooLow)
+
+
+async def test_a_fee_below_what_nodes_take_is_refused_as_such(bitcoin: BitcoinHarness) -> None:
+    with pytest.raises(FeeTooLow):
+        await bitcoin.chain.broadcast(bitcoin.free_of_charge(fresh_script()))
+
+
+async def test_a_replacement_pays_more_than_what_it_replaces(bitcoin: BitcoinHarness) -> None:
+    lower, higher = bitcoin.unsent(fresh_script(), 60_000)
+    await bitcoin.chain.broadcast(higher)
+    with pytest.raises(FeeTooLow):
+        await bitcoin.chain.broadcast(lower)
 
 
 async def test_a_fee_rate_is_at_least_what_nodes_relay(bitcoin: BitcoinHarness) -> None:

@@ -8,6 +8,7 @@ from custody.application.ports.chains import (
     BlockNotFound,
     BroadcastRejected,
     ChainDataInvalid,
+    FeeTooLow,
     WrongNetwork,
 )
 from signers.statements.amounts import Wei
@@ -80,8 +81,25 @@ async def test_another_transaction_of_a_used_nonce_is_rejected(ethereum: Ethereu
     ethereum.mine()
     await ethereum.chain.broadcast(transfer(sender, fresh_address(), 1, nonce=0))
     ethereum.mine()
-    with pytest.raises(BroadcastRejected):
+    with pytest.raises(BroadcastRejected) as refused:
         await ethereum.chain.broadcast(transfer(sender, fresh_address(), 2, nonce=0))
+    assert not isinstance(refused.value, FeeTooLow)
+
+
+@pytest.mark.parametrize(("before", "fee_per_gas_wei"), [(None, 1), (10**11, 10**11 - 1)])
+async def test_a_fee_below_what_nodes_take_is_refused_as_such(
+    ethereum: EthereumHarness, before: int | None, fee_per_gas_wei: int
+) -> None:
+    """Less than the base fee, or than the transaction that it would replace."""
+    sender = fresh_account()
+    ethereum.pay(address_of(sender), ETHER)
+    ethereum.mine()
+    if before is not None:
+        await ethereum.chain.broadcast(transfer(sender, fresh_address(), 1, nonce=0, fee_per_gas_wei=before))
+    with pytest.raises(FeeTooLow):
+        await ethereum.chain.broadcast(
+            transfer(sender, fresh_address(), 2, nonce=0, fee_per_gas_wei=fee_per_gas_wei)
+        )
 
 
 async def test_a_reorganisation_changes_the_blocks(ethereum: EthereumHarness) -> None:

@@ -1,4 +1,8 @@
-"""A custody that is an enemy: it asks every signer anything, keeps every signature and publishes at will."""
+"""A custody that is an enemy: it asks every signer anything, keeps every signature and publishes at will.
+
+It may own one signer with its OpenBao: then that signer announces whatever it is told in receipts of its own,
+and its key signs any payout, with no rule asked.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,31 +11,36 @@ from itertools import combinations
 from bitcoin.core import CTransaction, b2lx
 
 from signers.rules.announce import announce
+from signers.rules.chains import Order
 from signers.rules.decision import Declined
 from signers.rules.sign import SigningRequest, sign
+from signers.statements.amounts import Asset, amount_of
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, SignerId
-from signers.statements.intent import Intent, OutpointAnchor
+from signers.statements.intent import Anchor, Intent, NonceAnchor, OutpointAnchor
+from signers.statements.receipt import Act
+from signers.statements.refusals import Refusal
 from tests.signers.stage import Stage
 
-Outpoint = tuple[str, int]
+SIGNATURES = {Asset.BTC: 2, Asset.ETH: 1}
+"""How many signers make a payout spendable: two of three, or the one that holds the key."""
 
 
 @dataclass(frozen=True)
 class Spendable:
-    """A transaction that two signers signed: custody can publish it whenever it likes."""
+    """A payout that enough signers signed: custody can publish it whenever it likes."""
 
     intent: Intent
-    transaction: CTransaction
+    transaction: bytes
+    """BTC: without witnesses. ETH: what was signed."""
 
     @property
-    def inputs(self) -> frozenset[Outpoint]:
-        return frozenset((b2lx(txin.prevout.hash), txin.prevout.n) for txin in self.transaction.vin)
-
-    @property
-    def anchor(self) -> Outpoint:
-        assert isinstance(self.intent.anchor, OutpointAnchor)
-        return str(self.intent.anchor.txid), self.intent.anchor.index
+    def uses(self) -> frozenset[Anchor]:
+        """What only one transaction can ever use: outputs, or the account's nonce."""
+        if isinstance(self.intent.anchor, NonceAnchor):
+            return frozenset({self.intent.anchor})
+        inputs = CTransaction.deserialize(self.transaction).vin
+        return frozenset(OutpointAnchor(txid=b2lx(i.prevout.hash), index=i.prevout.n) for i in inputs)
 
 
 @dataclass
@@ -39,6 +48,8 @@ class Enemy:
     """What custody has collected."""
 
     stage: Stage
+    owned: int | None = None
+    """Index of the signer that it owns."""
     receipts: dict[Digest, dict[SignerId, Envelope]] = field(default_factory=dict)
     intents: dict[Digest, Intent] = field(default_factory=dict)
     signed: dict[tuple[Digest, bytes], dict[SignerId, tuple[bytes, ...]]] = field(default_factory=dict)
@@ -47,7 +58,13 @@ class Enemy:
         """Get one signer to announce, with every signature that an approved intent has."""
         signer = self.stage[index]
         try:
-            receipt = await announce(signer, self.stage.announcement(intent))
+            if index == self.owned:
+                party = self.stage.world.signers[index]
+                receipt = self.stage.world.cosign(
+                    self.stage.world.receipt(party, intent, Act.ANNOUNCED), party
+                )
+            else:
+                receipt = await announce(signer, self.stage.announcement(intent))
         except Declined:
             return False
         self.intents[intent.digest] = intent
@@ -59,27 +76,44 @@ class Enemy:
         """Get one signer to sign an attempt, and keep what it signed."""
         signer = self.stage[index]
         try:
-            attempt = await sign(signer, request)
-        except Declined:
+            if index == self.owned:
+                transaction, signatures = await self._sign_as_owner(index, request)
+            else:
+                attempt = await sign(signer, request)
+                transaction, signatures = attempt.transaction, attempt.signatures
+        except (Declined, Refusal):
             return False
-        key = (request.intent_digest, attempt.transaction)
-        known = self.signed.setdefault(key, {}).setdefault(signer.id, attempt.signatures)
-        assert known == attempt.signatures, "the same attempt got another signature"
+        key = (request.intent_digest, transaction)
+        known = self.signed.setdefault(key, {}).setdefault(signer.id, signatures)
+        assert known == signatures, "the same attempt got another signature"
         return True
+
+    async def _sign_as_owner(self, index: int, request: SigningRequest) -> tuple[bytes, tuple[bytes, ...]]:
+        """With the signer's key and none of its rules; only what an honest one could sign too is of use."""
+        intent = self.intents[request.intent_digest]
+        chain = self.stage[index].chains[intent.asset]
+        order = Order(
+            intent=intent,
+            account=self.stage.world.account,
+            fee=amount_of(intent.asset, request.fee_units),
+            coins=request.coins,
+        )
+        draft = chain.build(order)
+        return draft.transaction, await chain.sign(draft)
 
     def relayed(self, intent: Intent) -> tuple[Envelope, ...]:
         return tuple(self.receipts.get(intent.digest, {}).values())
 
     def spendable(self) -> list[Spendable]:
-        """Every transaction that any two signers have signed."""
+        """Every transaction that enough signers have signed."""
         return [
-            Spendable(self.intents[digest], CTransaction.deserialize(transaction))
+            Spendable(self.intents[digest], transaction)
             for (digest, transaction), by in self.signed.items()
-            if len(by) >= 2
+            if len(by) >= SIGNATURES[self.intents[digest].asset]
         ]
 
     def pairs_that_could_both_confirm(self) -> Iterator[tuple[Spendable, Spendable]]:
-        """Two transactions of one intent id that share no input."""
+        """Two transactions of one intent id that use nothing in common."""
         for first, second in combinations(self.spendable(), 2):
-            if first.intent.intent == second.intent.intent and not first.inputs & second.inputs:
+            if first.intent.intent == second.intent.intent and not first.uses & second.uses:
                 yield first, second

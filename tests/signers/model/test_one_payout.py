@@ -1,4 +1,7 @@
-"""Any interleaving of requests, crashes, restarts, blocks and reorganisations: one intent, one payout."""
+"""Any interleaving of requests, crashes, restarts, blocks and reorganisations: one intent, one payout.
+
+On both chains at once, against a custody that is an enemy and may own one signer.
+"""
 
 import asyncio
 import contextlib
@@ -6,22 +9,34 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import settings
+from bitcoin.core import CTransaction
+from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from signers.rules import watch
-from signers.statements.amounts import Asset, Sats
+from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.identifiers import IntentId, Seconds
-from signers.statements.intent import Intent
-from tests.factories import DAY
+from signers.statements.intent import Anchor, Intent, NonceAnchor
+from tests.factories import DAY, ETH
 from tests.signers.fakes import anchor_of
-from tests.signers.model.custody import Enemy
+from tests.signers.model.custody import Enemy, Spendable
 from tests.signers.stage import Stage
 
 SIGNERS = st.sampled_from(range(3))
+ASSETS = st.sampled_from(list(Asset))
+EITHER = st.integers(0, 1)
 IDS = [IntentId(f"0190a0a0-0000-4000-8000-00000000000{letter}") for letter in "ab"]
-AMOUNTS = [Sats(30_000_000), Sats(40_000_000)]
+"""Of intents on both chains: one id means one payout, whatever leaves."""
+AMOUNTS: dict[Asset, list[Amount]] = {
+    Asset.BTC: [Sats(30_000_000), Sats(40_000_000)],
+    Asset.ETH: [Wei(ETH // 2), Wei(ETH // 4)],
+}
+FEES = {Asset.BTC: [1_000, 2_000, 30_000], Asset.ETH: [21_000 * gwei * 10**9 for gwei in (2, 3, 300)]}
+"""Of the last, one is within an intent's cap and two are not."""
+FEE = st.integers(0, 2)
+OWNED = st.sampled_from([None, None, 1, 2])
+"""Never the first: whoever owns the holder of the Ethereum key needs nobody (single-holder)."""
 
 
 class Killed(Exception):  # noqa: N818 - what a kill looks like to the test
@@ -31,59 +46,72 @@ class Killed(Exception):  # noqa: N818 - what a kill looks like to the test
 class OnePayout(RuleBasedStateMachine):
     """Three rule engines and an enemy for a custody."""
 
-    @initialize(begun=st.booleans())
-    def set_up(self, begun: bool) -> None:
+    @initialize(begun=st.none() | ASSETS, owned=OWNED)
+    def set_up(self, begun: Asset | None, owned: int | None) -> None:
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="bailee-one-payout-"))
         self.stage = self.runner.run(Stage.set_up(self.folder))
-        self.enemy = Enemy(self.stage)
+        self.enemy = Enemy(self.stage, owned=owned)
         self.began = self.stage.clock[0]
-        if begun:
-            self.pay(0, 0, 0, (0, 1), 1_000)
+        self.executed: list[tuple[int, Spendable]] = []
+        """Ethereum's payouts, by height: the chain of these tests keeps only nonces."""
+        if begun is not None:
+            self.pay(begun, 0, 0, 0, (0, 1), 0)
 
     def teardown(self) -> None:
         if hasattr(self, "stage"):
+            for each in self.enemy.spendable():
+                event(f"{each.intent.asset} spendable")
+                event(f"{each.intent.asset} mined" if self.is_mined(each) else f"{each.intent.asset} kept")
             self.stage.close()
             self.runner.close()
             shutil.rmtree(self.folder)
 
-    def intent(self, which: int, amount: int, anchor: int) -> Intent:
+    def intent(self, asset: Asset, which: int, amount: int, anchor: int) -> Intent:
         return self.stage.intent(
-            Asset.BTC,
+            asset,
             intent=IDS[which],
-            amount=AMOUNTS[amount],
-            anchor=anchor_of(self.stage.coins[anchor]),
+            amount=AMOUNTS[asset][amount],
+            anchor=self.anchor(asset, anchor),
             expires_at=Seconds(self.began + 6 * DAY),
         )
 
-    @rule(signer=SIGNERS, which=st.integers(0, 1), amount=st.integers(0, 1), anchor=st.integers(0, 1))
-    def announce(self, signer: int, which: int, amount: int, anchor: int) -> None:
-        self.runner.run(self.enemy.announce(signer, self.intent(which, amount, anchor)))
+    def anchor(self, asset: Asset, index: int) -> Anchor:
+        if asset is Asset.BTC:
+            return anchor_of(self.stage.coins[index])
+        return NonceAnchor(chain_id=self.stage.world.network.chain_id, nonce=index)
 
-    @rule(which=st.integers(0, 1), amount=st.integers(0, 1), anchor=st.integers(0, 1))
-    def announce_everywhere(self, which: int, amount: int, anchor: int) -> None:
+    @rule(asset=ASSETS, signer=SIGNERS, which=EITHER, amount=EITHER, anchor=EITHER)
+    def announce(self, asset: Asset, signer: int, which: int, amount: int, anchor: int) -> None:
+        self.runner.run(self.enemy.announce(signer, self.intent(asset, which, amount, anchor)))
+
+    @rule(asset=ASSETS, which=EITHER, amount=EITHER, anchor=EITHER)
+    def announce_everywhere(self, asset: Asset, which: int, amount: int, anchor: int) -> None:
         for signer in range(3):
-            self.announce(signer, which, amount, anchor)
-        self.time_passes(1)
+            self.announce(asset, signer, which, amount, anchor)
+        self.time_passes(10)
 
     @precondition(lambda self: self.enemy.intents)
     @rule(
         data=st.data(),
         signers=st.permutations(range(3)),
-        fee=st.sampled_from([1_000, 2_000, 30_000]),
+        fee=FEE,
         coins=st.sampled_from([{0}, {1}, {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}]),
         killed=st.booleans(),
     )
-    def sign(self, data: st.DataObject, signers: list[int], fee: int, coins: set[int], killed: bool) -> None:
+    def sign(
+        self, data: st.DataObject, signers: list[int], fee: int, coins: set[int], *, killed: bool
+    ) -> None:
         intent = data.draw(st.sampled_from(list(self.enemy.intents.values())))
+        spent = tuple(self.stage.coins[index] for index in sorted(coins))
         request = self.stage.signing(
             intent,
             self.enemy.relayed(intent),
-            coins=tuple(self.stage.coins[index] for index in sorted(coins)),
-            fee_units=fee,
+            coins=spent if intent.asset is Asset.BTC else (),
+            fee_units=FEES[intent.asset][fee],
         )
         for signer in signers[:2]:
-            if killed:
+            if killed and signer != self.enemy.owned:
                 self.stage.keys[signer].before_signing = self._kill
                 with contextlib.suppress(Killed):
                     self.runner.run(self.enemy.sign(signer, request))
@@ -92,18 +120,25 @@ class OnePayout(RuleBasedStateMachine):
             self.runner.run(self.enemy.sign(signer, request))
 
     @rule(
-        which=st.integers(0, 1),
-        amount=st.integers(0, 1),
-        anchor=st.integers(0, 1),
+        asset=ASSETS,
+        which=EITHER,
+        amount=EITHER,
+        anchor=EITHER,
         pair=st.sampled_from([(0, 1), (0, 2), (1, 2)]),
-        fee=st.sampled_from([1_000, 2_000, 30_000]),
+        fee=FEE,
     )
-    def pay(self, which: int, amount: int, anchor: int, pair: tuple[int, int], fee: int) -> None:
+    def pay(
+        self, asset: Asset, which: int, amount: int, anchor: int, pair: tuple[int, int], fee: int
+    ) -> None:
         """What an honest custody would do from beginning to end, but for the publishing."""
-        self.announce_everywhere(which, amount, anchor)
-        intent = self.intent(which, amount, anchor)
-        coins = (self.stage.coins[anchor],)
-        request = self.stage.signing(intent, self.enemy.relayed(intent), coins=coins, fee_units=fee)
+        self.announce_everywhere(asset, which, amount, anchor)
+        intent = self.intent(asset, which, amount, anchor)
+        if intent.digest not in self.enemy.intents:
+            return
+        coins = (self.stage.coins[anchor],) if asset is Asset.BTC else ()
+        request = self.stage.signing(
+            intent, self.enemy.relayed(intent), coins=coins, fee_units=FEES[asset][fee]
+        )
         for signer in pair:
             self.runner.run(self.enemy.sign(signer, request))
 
@@ -121,63 +156,63 @@ class OnePayout(RuleBasedStateMachine):
 
     @rule(blocks=st.sampled_from([1, 110]))
     def time_passes(self, blocks: int) -> None:
+        """Enough for every timelock's seconds; with the more blocks, for what was mined to be final."""
         self.stage.advance(700)
         self.stage.bitcoin.mine(count=blocks)
+        self.stage.ethereum.mine(count=blocks)
 
     @precondition(lambda self: self.enemy.spendable())
     @rule(data=st.data())
     def publish(self, data: st.DataObject) -> None:
-        """Custody gets a transaction mined, unless what it spends is spent."""
+        """Custody gets a transaction mined, unless what it uses is used."""
         each = data.draw(st.sampled_from(self.enemy.spendable()))
-        if not each.inputs & self.spent():
-            self.stage.bitcoin.mine(each.transaction)
+        used = {anchor for other in self.enemy.spendable() if self.is_mined(other) for anchor in other.uses}
+        if each.uses & used:
+            return
+        if isinstance(each.intent.anchor, NonceAnchor):
+            address = self.stage.world.account.ethereum.address
+            if each.intent.anchor.nonce == self.runner.run(self.stage.ethereum.next_nonce(address)):
+                self.stage.ethereum.mine(address)
+                self.executed.append((len(self.stage.ethereum.blocks) - 1, each))
+        else:
+            self.stage.bitcoin.mine(CTransaction.deserialize(each.transaction))
 
-    @rule(depth=st.integers(1, 20))
-    def reorganise(self, depth: int) -> None:
-        self.stage.bitcoin.reorganise(depth)
+    @rule(asset=ASSETS, depth=st.integers(1, 20))
+    def reorganise(self, asset: Asset, depth: int) -> None:
+        if asset is Asset.BTC:
+            self.stage.bitcoin.reorganise(depth)
+        else:
+            lowest = len(self.stage.ethereum.blocks) - depth
+            self.stage.ethereum.reorganise(depth)
+            self.executed = [(height, each) for height, each in self.executed if height < lowest]
 
-    def spent(self) -> set[tuple[str, int]]:
-        mined = {id(each) for _, _, transactions in self.stage.bitcoin.blocks for each in transactions}
-        return {
-            outpoint
-            for each in self.enemy.spendable()
-            if id(each.transaction) in mined or self.is_mined(each.transaction.GetTxid())
-            for outpoint in each.inputs
-        }
-
-    def is_mined(self, txid: bytes) -> bool:
-        return any(
-            each.GetTxid() == txid
-            for _, _, transactions in self.stage.bitcoin.blocks
-            for each in transactions
-        )
+    def is_mined(self, each: Spendable) -> bool:
+        if each.intent.asset is Asset.ETH:
+            return any(executed == each for _, executed in self.executed)
+        wanted = CTransaction.deserialize(each.transaction).GetTxid()
+        blocks = self.stage.bitcoin.blocks
+        return any(made.GetTxid() == wanted for _, _, transactions in blocks for made in transactions)
 
     @invariant()
     def one_intent_one_payout(self) -> None:
         if not hasattr(self, "enemy"):
             return
         assert not list(self.enemy.pairs_that_could_both_confirm())
-        paid = [
-            each.intent.intent for each in self.enemy.spendable() if self.is_mined(each.transaction.GetTxid())
-        ]
+        paid = [each.intent.intent for each in self.enemy.spendable() if self.is_mined(each)]
         assert len(paid) == len(set(paid))
 
     @invariant()
-    def every_spendable_transaction_spends_its_anchor(self) -> None:
+    def every_spendable_transaction_uses_its_anchor(self) -> None:
         if hasattr(self, "enemy"):
-            assert all(each.anchor in each.inputs for each in self.enemy.spendable())
+            assert all(each.intent.anchor in each.uses for each in self.enemy.spendable())
 
     @invariant()
     def one_id_means_one_payout_at_every_signer(self) -> None:
         if not hasattr(self, "enemy"):
             return
+        meant: dict[IntentId, Intent] = {}
         for each in self.enemy.spendable():
-            same_id = {
-                other.intent.digest
-                for other in self.enemy.spendable()
-                if other.intent.intent == each.intent.intent
-            }
-            assert len(same_id) == 1
+            assert meant.setdefault(each.intent.intent, each.intent) == each.intent
 
     @invariant()
     def fees_stay_within_the_budget(self) -> None:
@@ -187,5 +222,5 @@ class OnePayout(RuleBasedStateMachine):
                     assert history.fees_units <= history.intent.fee_cap.units
 
 
-OnePayout.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+OnePayout.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestOnePayout = OnePayout.TestCase

@@ -5,16 +5,16 @@ from itertools import combinations
 
 import pytest
 
-from signers.statements.amounts import Asset, Sats
+from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.identifiers import IntentId
-from signers.statements.intent import Intent
-from signers.statements.receipt import Act, Receipt
+from signers.statements.intent import Anchor, Intent, NonceAnchor
 from tests.signers.fakes import anchor_of
 from tests.signers.model.custody import Enemy
-from tests.signers.stage import Stage
+from tests.signers.stage import FEES, Stage
 
 OTHER = IntentId("0190a0a0-0000-4000-8000-00000000000b")
 PAIRS = list(combinations(range(3), 2))
+HOLDER = 0
 
 
 @pytest.fixture
@@ -25,6 +25,21 @@ def enemy(stage: Stage) -> Enemy:
 async def announce_everywhere(enemy: Enemy, intent: Intent) -> None:
     for index in range(3):
         assert await enemy.announce(index, intent)
+
+
+def second_anchor(stage: Stage, asset: Asset) -> Anchor:
+    """Another coin of the account, or the nonce after the next."""
+    if asset is Asset.BTC:
+        return anchor_of(stage.coins[1])
+    return NonceAnchor(chain_id=stage.world.network.chain_id, nonce=1)
+
+
+async def ask_everyone(enemy: Enemy, intent: Intent) -> list[bool]:
+    """Every signer, for the attempt that spends the intent's own anchor."""
+    stage = enemy.stage
+    coins = tuple(coin for coin in stage.coins if anchor_of(coin) == intent.anchor)
+    request = stage.signing(intent, enemy.relayed(intent), coins=coins)
+    return [await enemy.sign(index, request) for index in range(3)]
 
 
 async def test_a_transaction_withheld_from_each_pair(stage: Stage, enemy: Enemy) -> None:
@@ -41,7 +56,19 @@ async def test_a_transaction_withheld_from_each_pair(stage: Stage, enemy: Enemy)
             assert await enemy.sign(index, request)
     spendable = enemy.spendable()
     assert len(spendable) == 3
-    assert all(each.anchor in each.inputs for each in spendable)
+    assert all(each.intent.anchor in each.uses for each in spendable)
+    assert not list(enemy.pairs_that_could_both_confirm())
+
+
+async def test_a_transfer_withheld_at_every_fee(stage: Stage, enemy: Enemy) -> None:
+    """The holder signs each, since each may replace the other: all of them use the one nonce."""
+    intent = stage.intent(Asset.ETH)
+    await announce_everywhere(enemy, intent)
+    stage.pass_timelock(Asset.ETH)
+    for number in (1, 2, 3):
+        request = stage.signing(intent, enemy.relayed(intent), fee_units=FEES[Asset.ETH] * number)
+        assert await enemy.sign(HOLDER, request)
+    assert len(enemy.spendable()) == 3
     assert not list(enemy.pairs_that_could_both_confirm())
 
 
@@ -58,60 +85,76 @@ async def test_two_faces_of_one_intent(stage: Stage, enemy: Enemy) -> None:
     """One id, two payouts, each shown to other signers: neither is announced everywhere, none is signed."""
     shown = stage.intent(Asset.BTC)
     hidden = replace(shown, anchor=anchor_of(stage.coins[1]))
-    for index in (0, 1):
+    await show(enemy, shown, hidden, asset=Asset.BTC)
+
+
+async def test_two_faces_of_one_intent_on_one_nonce(stage: Stage, enemy: Enemy) -> None:
+    shown = stage.intent(Asset.ETH)
+    await show(enemy, shown, replace(shown, amount=Wei(1)), asset=Asset.ETH)
+
+
+async def test_one_id_on_two_chains(stage: Stage, enemy: Enemy) -> None:
+    """What people saw as one payout would otherwise leave twice."""
+    bitcoin = stage.intent(Asset.BTC)
+    await show(enemy, bitcoin, stage.intent(Asset.ETH, intent=bitcoin.intent), asset=Asset.BTC)
+
+
+async def show(enemy: Enemy, shown: Intent, hidden: Intent, *, asset: Asset) -> None:
+    """One face to two signers, the holder among them, and the other to the third."""
+    for index in (HOLDER, 1):
         assert await enemy.announce(index, shown)
     assert await enemy.announce(2, hidden)
     assert not await enemy.announce(2, shown)
-    assert not await enemy.announce(0, hidden)
-    stage.pass_timelock(Asset.BTC)
-    for intent, coin in ((shown, stage.coins[0]), (hidden, stage.coins[1])):
-        for index in range(3):
-            request = stage.signing(intent, enemy.relayed(intent), coins=(coin,))
-            assert not await enemy.sign(index, request)
+    assert not await enemy.announce(HOLDER, hidden)
+    enemy.stage.pass_timelock(asset)
+    for intent in (shown, hidden):
+        assert await ask_everyone(enemy, intent) == [False] * 3
     assert not enemy.spendable()
 
 
-async def test_a_second_intent_beside_a_withheld_transaction(stage: Stage, enemy: Enemy) -> None:
+@pytest.mark.parametrize("asset", Asset)
+async def test_a_second_intent_beside_a_withheld_transaction(
+    stage: Stage, enemy: Enemy, asset: Asset
+) -> None:
     """Custody reports the first as failed and asks again under another id and anchor: nobody announces."""
-    first = stage.intent(Asset.BTC)
+    first = stage.intent(asset)
     await announce_everywhere(enemy, first)
-    stage.pass_timelock(Asset.BTC)
-    for index in (0, 1):
-        assert await enemy.sign(index, stage.signing(first, enemy.relayed(first)))
+    stage.pass_timelock(asset)
+    assert (await ask_everyone(enemy, first))[HOLDER]
     stage.advance(20 * 3600)
-    again = stage.intent(Asset.BTC, intent=OTHER, anchor=anchor_of(stage.coins[1]))
+    again = stage.intent(asset, intent=OTHER, anchor=second_anchor(stage, asset))
     for index in range(3):
         assert not await enemy.announce(index, again)
-    replaced = stage.intent(Asset.BTC, intent=OTHER, amount=Sats(1_000_000))
+    amount = Sats(1_000_000) if asset is Asset.BTC else Wei(1_000_000)
+    replaced = stage.intent(asset, intent=OTHER, amount=amount)
     await announce_everywhere(enemy, replaced)
-    stage.pass_timelock(Asset.BTC)
-    for index in (1, 2):
-        assert await enemy.sign(index, stage.signing(replaced, enemy.relayed(replaced)))
+    stage.pass_timelock(asset)
+    assert (await ask_everyone(enemy, replaced))[HOLDER]
     first_out, second_out = enemy.spendable()
-    assert first_out.inputs & second_out.inputs
+    assert first_out.uses & second_out.uses
 
 
-async def test_one_signer_owned_by_the_enemy_with_its_vault(stage: Stage, enemy: Enemy) -> None:
+@pytest.mark.parametrize("asset", Asset)
+async def test_one_signer_owned_by_the_enemy_with_its_vault(stage: Stage, asset: Asset) -> None:
     """It signs receipts for everything and every transaction; the two honest ones still bind the coins."""
-    owned = stage.world.signers[2]
-    shown = stage.intent(Asset.BTC)
-    hidden = stage.intent(Asset.BTC, intent=OTHER, anchor=anchor_of(stage.coins[1]))
-    for index in (0, 1):
-        assert await enemy.announce(index, shown)
-    forged = {
-        intent.digest: stage.world.cosign(_announced(stage, intent), owned) for intent in (shown, hidden)
-    }
-    enemy.receipts[shown.digest][owned.signer] = forged[shown.digest]
+    enemy = Enemy(stage, owned=2)
+    shown = stage.intent(asset)
+    hidden = stage.intent(asset, intent=OTHER, anchor=second_anchor(stage, asset))
+    await announce_everywhere(enemy, shown)
     # The second payout needs one honest signer beside the owned one; none has announced it.
-    for index in (0, 1):
-        assert not await enemy.announce(index, hidden)
-    enemy.receipts[hidden.digest] = {owned.signer: forged[hidden.digest]}
-    stage.pass_timelock(Asset.BTC)
-    for index in (0, 1):
-        assert await enemy.sign(index, stage.signing(shown, enemy.relayed(shown)))
-        request = stage.signing(hidden, enemy.relayed(hidden), coins=(stage.coins[1],))
-        assert not await enemy.sign(index, request)
+    assert [await enemy.announce(index, hidden) for index in range(3)] == [False, False, True]
+    stage.pass_timelock(asset)
+    await ask_everyone(enemy, shown)
+    assert await ask_everyone(enemy, hidden) == [False, False, asset is Asset.BTC]
+    assert {each.intent.digest for each in enemy.spendable()} == {shown.digest}
 
 
-def _announced(stage: Stage, intent: Intent) -> Receipt:
-    return stage.world.receipt(stage.world.signers[2], intent, Act.ANNOUNCED)
+async def test_the_holder_of_the_ethereum_key_needs_nobody(stage: Stage) -> None:
+    """Single-holder, as every receipt says: this theft succeeds, and mainnet refuses the arrangement."""
+    enemy = Enemy(stage, owned=HOLDER)
+    first = stage.intent(Asset.ETH)
+    second = replace(first, anchor=second_anchor(stage, Asset.ETH))
+    for intent in (first, second):
+        enemy.intents[intent.digest] = intent
+        assert await enemy.sign(HOLDER, stage.signing(intent, ()))
+    assert list(enemy.pairs_that_could_both_confirm())

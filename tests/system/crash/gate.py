@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from custody.application import outflows
+from custody.application import withdrawals
 from custody.application.ports.store import Snapshot
 from custody.domain.withdrawal import WithdrawalState
 from custody.main import Adapters
@@ -64,11 +64,11 @@ class GatedStore:
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
         """As the store, but for withdrawals that stand at the gate."""
-        if query is not outflows.to_drive:
+        if query is not withdrawals.to_drive:
             return await self._store.read(query)  # type: ignore[no-any-return]
         closed_at = self._gate.closed_at
         self._gate.look()
-        work = await self._store.read(outflows.to_drive)
+        work = await self._store.read(withdrawals.to_drive)
         return [each for each in work if each.state is not closed_at]  # type: ignore[return-value]
 
     def execute(self, command: Callable[..., T]) -> Awaitable[Any]:

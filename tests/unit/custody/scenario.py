@@ -5,22 +5,26 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from custody.adapters.sqlite.migrations import migrate
+from custody.adapters.sqlite.snapshot import SqliteSnapshot
 from custody.adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from custody.application import (
     accounts,
+    attempts,
     consents,
     deposits,
     destinations,
     liens,
     onboarding,
-    outflows,
+    planning,
     policy,
     prices,
+    receipts,
     withdrawals,
 )
 from custody.application.ports.store import SignedPolicy, UnitOfWork
@@ -48,7 +52,7 @@ from custody.domain.principal import Principal, Role
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import BlockHash, IntentId, LienId, Seconds
+from signers.statements.identifiers import BlockHash, IntentId, LienId, Seconds, Value
 from signers.statements.intent import Intent, NonceAnchor, OutpointAnchor
 from signers.statements.price import Price
 from signers.statements.receipt import Act
@@ -100,20 +104,32 @@ class Chain:
 
 
 class Custody:
-    """Runs use cases one by one, each in a transaction of its own."""
+    """Runs use cases one by one, each in a transaction of its own.
 
-    def __init__(self, world: World | None = None) -> None:
+    Args:
+        world: whose custody it is.
+        database: a file that survives this object; in memory unless given.
+    """
+
+    def __init__(self, world: World | None = None, *, database: Path | None = None) -> None:
         self.world = world or build_world()
         self.now = self.world.now
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        migrate(self.connection)
+        self.database = database
         self.policy: SignedPolicy | None = None
+        self.open()
         self.bitcoin = Chain(Asset.BTC)
         self.ethereum = Chain(Asset.ETH)
         self.encumbrance: Encumbrance | None = None
         self.requests = 0
 
     # Running.
+
+    def open(self) -> None:
+        """What a process has of its database once it has opened it."""
+        self.connection = sqlite3.connect(self.database or ":memory:", isolation_level=None)
+        self.connection.execute("PRAGMA synchronous = OFF")
+        migrate(self.connection)
+        self.policy = self.ask(SqliteSnapshot.policy)
 
     def run(self, command: Callable[[UnitOfWork], T]) -> T:
         """Run one command; what it raises undoes it."""
@@ -278,23 +294,31 @@ class Custody:
         self.advance_ethereum()
         return account
 
-    def publish_prices(self) -> None:
-        """Fresh prices of both assets by all publishers."""
-        world = self.world
+    def publish_prices(self, *, level_bps: int = 10_000, apart: bool = False) -> None:
+        """Fresh prices of both assets by all publishers.
+
+        Args:
+            level_bps: of the world's prices.
+            apart: the first publisher's is half of what the others say.
+        """
         for asset in Asset:
-            shifted = [
-                world.sign(
-                    replace(
-                        Price.parse(envelope.payload),
-                        sequence=self.requests + 1,
-                        at=Seconds(self.now - 1),
-                    ),
-                    publisher,
+            envelopes = tuple(
+                self.world.sign(self._price(envelope, level_bps // (2 if apart and not index else 1)), who)
+                for index, (envelope, who) in enumerate(
+                    zip(self.world.prices(asset), self.world.publishers, strict=True)
                 )
-                for envelope, publisher in zip(world.prices(asset), world.publishers, strict=True)
-            ]
-            command = prices.PublishPrices(request_id=self.fresh(), envelopes=tuple(shifted))
+            )
+            command = prices.PublishPrices(request_id=self.fresh(), envelopes=envelopes)
             self.do(prices.publish, command, principal=self.stranger)
+
+    def _price(self, envelope: Envelope, level_bps: int) -> Price:
+        price = Price.parse(envelope.payload)
+        return replace(
+            price,
+            price=Value(str(price.price.units * level_bps // 10_000)),
+            sequence=self.requests + 1,
+            at=Seconds(self.now - 1),
+        )
 
     # Bitcoin.
 
@@ -455,14 +479,14 @@ class Custody:
         else:
             last = self.ask(SqliteUnitOfWork.finalised_balance, self.account_id)
             anchor = NonceAnchor(chain_id=self.world.network.chain_id, nonce=last.nonce if last else 0)
-        command = outflows.PlanWithdrawal(
+        command = planning.PlanWithdrawal(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             intent=IntentId(str(self.fresh())),
             anchor=anchor,
             coins=tuple(coins),
         )
-        return self.do(outflows.plan, command)
+        return self.do(planning.plan, command)
 
     def consent(self, cls: type[T], withdrawal: Withdrawal, envelope: Envelope, **changes: Any) -> T:
         told = {
@@ -494,7 +518,7 @@ class Custody:
     def answer(self, withdrawal: Withdrawal, index: int, act: Act, **changes: Any) -> Any:
         signer = self.world.signers[index]
         receipt = self.world.receipt(signer, self.intent(withdrawal), act, at=self.now, **changes)
-        return outflows.RecordAnswer(
+        return receipts.RecordAnswer(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             envelope=self.world.cosign(receipt, signer),
@@ -503,53 +527,53 @@ class Custody:
     def announce(self, withdrawal: Withdrawal) -> Withdrawal:
         for index in range(3):
             command = self.answer(withdrawal, index, Act.ANNOUNCED)
-            withdrawal = self.do(outflows.record_announcement, command)
+            withdrawal = self.do(receipts.record_announcement, command)
         return withdrawal
 
     def refuse(self, withdrawal: Withdrawal, index: int, tag: Tag) -> Withdrawal:
         command = self.answer(withdrawal, index, Act.REFUSED, tags=(tag,))
-        return self.do(outflows.record_refusal, command)
+        return self.do(receipts.record_refusal, command)
 
     def attempt(self, withdrawal: Withdrawal, fee: Amount) -> Withdrawal:
-        command = outflows.BeginAttempt(
+        command = attempts.BeginAttempt(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             fee=fee,
             inputs=withdrawal.coins,
         )
-        return self.do(outflows.begin_attempt, command)
+        return self.do(attempts.begin_attempt, command)
 
     def signed_part(self, withdrawal: Withdrawal, index: int) -> Withdrawal:
         signer = self.world.signers[index]
         assert withdrawal.attempt is not None
-        command = outflows.RecordSignatures(
+        command = attempts.RecordSignatures(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             attempt=withdrawal.attempt.number,
             partial=PartialSignatures(signer=signer.signer, signatures=(b"signature",)),
             receipt=self.answer(withdrawal, index, Act.SIGNED).envelope,
         )
-        return self.do(outflows.record_signatures, command)
+        return self.do(attempts.record_signatures, command)
 
     def finish(self, withdrawal: Withdrawal, name: str = "payout") -> Withdrawal:
         assert withdrawal.attempt is not None
-        command = outflows.RecordTransaction(
+        command = attempts.RecordTransaction(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             attempt=withdrawal.attempt.number,
             transaction_id=txid(name),
             raw=name.encode(),
         )
-        return self.do(outflows.record_transaction, command)
+        return self.do(attempts.record_transaction, command)
 
     def broadcast(self, withdrawal: Withdrawal) -> Withdrawal:
         assert withdrawal.attempt is not None
-        command = outflows.MarkBroadcast(
+        command = attempts.MarkBroadcast(
             account=self.account_id,
             withdrawal=withdrawal.withdrawal,
             attempt=withdrawal.attempt.number,
         )
-        return self.do(outflows.mark_broadcast, command)
+        return self.do(attempts.mark_broadcast, command)
 
     def present(self, withdrawal: Withdrawal) -> Withdrawal:
         found = self.ask(SqliteUnitOfWork.withdrawal, self.account_id, withdrawal.withdrawal)

@@ -11,14 +11,17 @@ from custody.adapters.agreement import (
     ask,
     check_majority,
     first_proven,
+    hand_in,
     highest_agreed,
 )
 from custody.adapters.json_rpc import RpcUnavailable
 from custody.application.ports.chains import (
     BlockHeader,
     BlockNotFound,
+    BroadcastRejected,
     ChainDataInvalid,
     ChainUnavailable,
+    FeeTooLow,
     NodesDisagree,
     WrongNetwork,
 )
@@ -155,3 +158,28 @@ async def test_what_nobody_proves_is_not_there(faults: list[Exception], raised: 
     nodes = [Node(str(index), fault=fault) for index, fault in enumerate(faults)]
     with pytest.raises(raised):
         await first_proven(nodes, question=Node.tip)
+
+
+@pytest.mark.parametrize(
+    ("faults", "raised"),
+    [
+        ([None, FeeTooLow(["a"])], None),
+        ([BroadcastRejected(["a"]), BroadcastRejected(["b"])], BroadcastRejected),
+        ([BroadcastRejected(["a"]), FeeTooLow(["b"])], FeeTooLow),
+        ([DOWN, FeeTooLow(["b"])], FeeTooLow),
+        ([DOWN, DOWN], ChainUnavailable),
+    ],
+)
+async def test_one_node_that_takes_a_transaction_is_enough(
+    faults: list[Exception | None], raised: type[Exception] | None
+) -> None:
+    async def give(node: Node) -> None:
+        await node.tip()
+
+    given = hand_in([Node(str(index), fault=fault) for index, fault in enumerate(faults)], give=give)
+    if raised is None:
+        await given
+        return
+    with pytest.raises(raised) as refused:
+        await given
+    assert type(refused.value) is raised

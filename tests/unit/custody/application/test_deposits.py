@@ -341,7 +341,7 @@ def test_a_fork_below_a_settled_ethereum_payout(sending: tuple[Custody, Withdraw
     assert custody.present(present).state is WithdrawalState.BROADCAST
     last = custody.ask(lambda uow: uow.finalised_balance(custody.account_id))
     assert last is not None
-    assert last.nonce == 0
+    assert (last.block, last.nonce, last.balance) == (base, 0, Wei(2 * ETHER))
 
 
 def test_ether_that_left_by_nobodys_word_halts_the_account() -> None:

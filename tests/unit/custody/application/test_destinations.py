@@ -22,6 +22,7 @@ from custody.domain.errors import (
 )
 from custody.domain.identifiers import Etag
 from custody.domain.principal import Principal, Role
+from signers.statements.allowlist import BitcoinDestination, Destination, EthereumDestination
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, DestinationId, Seconds
@@ -99,6 +100,18 @@ def test_the_custodian_proposes_nothing(custody: Custody) -> None:
 
 def test_a_stranger_sees_no_account(custody: Custody) -> None:
     unchanged(custody, lambda: create(custody, custody.stranger), AccountNotFound)
+
+
+@pytest.mark.parametrize("asset", Asset)
+def test_a_destination_is_not_the_account_itself(custody: Custody, asset: Asset) -> None:
+    """What is paid out there never leaves: the books would say that it did."""
+    account = custody.world.account
+    own: Destination = (
+        BitcoinDestination(script_pubkey=account.bitcoin.script_pubkey)
+        if asset is Asset.BTC
+        else EthereumDestination(address=account.ethereum.address)
+    )
+    unchanged(custody, lambda: create(custody, destination=own), StatementMismatch)
 
 
 def test_an_account_on_its_way_has_no_allowlist() -> None:

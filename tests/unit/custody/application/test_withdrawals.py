@@ -233,6 +233,14 @@ def test_the_maker_signs_itself(planned: Planned) -> None:
     unchanged(custody, lambda: sign(planned, principal=custody.engine), PrincipalNotAllowed)
 
 
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.PLEDGOR])
+def test_another_role_of_the_makers_entity_is_not_the_maker(planned: Planned, role: Role) -> None:
+    custody = planned[0]
+    other = replace(custody.pledgor, roles=frozenset({role}))
+    unchanged(custody, lambda: sign(planned, principal=other), PrincipalNotAllowed)
+    unchanged(custody, lambda: cancel(planned, other), PrincipalNotAllowed)
+
+
 def test_the_makers_signature_is_the_makers(planned: Planned) -> None:
     custody = planned[0]
     error = unchanged(custody, lambda: sign(planned, custody.world.secured_party), StatementSignature)

@@ -11,7 +11,7 @@ from custody.application import (
     destinations,
     liens,
     onboarding,
-    outflows,
+    planning,
     policy,
     prices,
     withdrawals,
@@ -310,14 +310,14 @@ class Scenario:
         await self.run(withdrawals.create, command, word="pledgor")
 
     async def plan_withdrawal(self) -> None:
-        command = outflows.PlanWithdrawal(
+        command = planning.PlanWithdrawal(
             account=self.account,
             withdrawal=WITHDRAWAL,
             intent=IntentId(str(uuid.uuid4())),
             anchor=OutpointAnchor(txid=DEPOSIT_TX, index=0),
             coins=(Outpoint(DEPOSIT_TX, 0),),
         )
-        await self.run(outflows.plan, command)
+        await self.run(planning.plan, command)
 
     async def publish_reports(self) -> None:
         """Value every account and sign the batch, as the report publisher does."""

@@ -4,7 +4,7 @@ What is broadcast to it is verified by Bitcoin Core's interpreter before it is m
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from bitcoin.core import (
     CBlock,
@@ -23,6 +23,7 @@ from custody.application.ports.chains import (
     BroadcastRejected,
     Confirmed,
     FeeRate,
+    FeeTooLow,
     InMempool,
     NotSeen,
     TransactionNotFound,
@@ -40,6 +41,7 @@ from signers.statements.identifiers import (
 from tests.unit.custody.adapters.blocks import block_of, header_of, transaction, txid_of
 
 COINBASE = b"\x6a"
+RELAY = FeeRate(1000)
 
 
 class FakeBitcoin:
@@ -48,8 +50,12 @@ class FakeBitcoin:
     def __init__(self) -> None:
         self.chain: list[CBlock] = []
         self.mempool: dict[TxId, CTransaction] = {}
+        self.known: dict[TxId, CTransaction] = {}
+        """Whatever was ever paid or sent. Somebody has kept it, and can bring it to a miner again."""
         self.sent: list[TxId] = []
         self.rate = FeeRate(2000)
+        self.minimum = FeeRate(1000)
+        """What the mempool asks for at least."""
         self._made = 0
         self.mine(3)
 
@@ -58,43 +64,54 @@ class FakeBitcoin:
     def mine(self, count: int = 1, *, drop: bool = False) -> None:
         """Blocks of which the first holds the mempool, unless that is dropped."""
         for _ in range(count):
-            waiting = [] if drop else list(self.mempool.values())
-            self.mempool = {}
-            self._made += 1
-            coinbase = transaction(outputs=[(COINBASE, 0)], nonce=self._made)
-            parent = self.chain[-1].GetHash() if self.chain else b"\x00" * 32
-            self.chain.append(block_of([coinbase, *waiting], parent=parent, time=self._made))
+            waiting, self.mempool = self.mempool, {}
+            self.add([] if drop else waiting.values())
+
+    def add(self, transactions: Iterable[CTransaction]) -> None:
+        """A block of those of the transactions that can stand in it, in this order."""
+        self._made += 1
+        standing: list[CTransaction] = []
+        for each in transactions:
+            if self._can_stand(each, [*self._mined(), *standing]):
+                standing.append(each)
+        coinbase = transaction(outputs=[(COINBASE, 0)], nonce=self._made)
+        parent = self.chain[-1].GetHash() if self.chain else b"\x00" * 32
+        self.chain.append(block_of([coinbase, *standing], parent=parent, time=self._made))
+
+    def fork(self, depth: int) -> list[list[CTransaction]]:
+        """Take the last blocks away. Returns what each of them held."""
+        lost = [list(block.vtx[1:]) for block in self.chain[-depth:]]
+        del self.chain[-depth:]
+        return lost
 
     def reorg(self, depth: int, *, drop: bool = False) -> None:
         """Replace the last blocks by one more; their transactions wait again unless dropped."""
-        lost = [each for block in self.chain[-depth:] for each in block.vtx[1:]]
-        del self.chain[-depth:]
-        if not drop:
-            self.mempool = {txid_of(each): each for each in lost} | self.mempool
-        self.mine(depth + 1, drop=True) if drop else self._mine_empty(depth + 1)
-
-    def _mine_empty(self, count: int) -> None:
-        waiting, self.mempool = self.mempool, {}
-        self.mine(count)
+        lost = {txid_of(each): each for block in self.fork(depth) for each in block}
+        waiting, self.mempool = ({} if drop else lost | self.mempool), {}
+        self.mine(depth + 1)
         self.mempool = waiting
 
     def pay(self, script: bytes, sats: int) -> Outpoint:
         """Somebody pays a script; in the next block."""
         self._made += 1
         source = Outpoint(TxId(hashlib.sha256(f"faucet {self._made}".encode()).hexdigest()), 0)
-        made = transaction(spends=[source], outputs=[(script, sats)])
-        self.mempool[txid_of(made)] = made
-        return Outpoint(txid_of(made), 0)
+        return Outpoint(self.put(transaction(spends=[source], outputs=[(script, sats)])), 0)
 
     def put(self, made: CTransaction) -> TxId:
         """Anybody's transaction waits for the next block."""
-        self.mempool[txid_of(made)] = made
+        self.mempool[txid_of(made)] = self.known[txid_of(made)] = made
         return txid_of(made)
 
     def paid_to(self, script: bytes) -> list[int]:
         """Every output of the chain at a script."""
         outputs = (out for block in self.chain for tx in block.vtx for out in tx.vout)
         return [out.nValue for out in outputs if bytes(out.scriptPubKey) == script]
+
+    def spent_depth(self, outpoint: Outpoint) -> int:
+        """Confirmations of what spends an output; 0 while nothing does."""
+        wanted = COutPoint(bytes.fromhex(outpoint.txid)[::-1], outpoint.index)
+        heights = (height for height, block in enumerate(self.chain) if wanted in _spent(block.vtx))
+        return len(self.chain) - next(heights, len(self.chain))
 
     # The port.
 
@@ -131,19 +148,39 @@ class FakeBitcoin:
         if not isinstance(await self.place(txid), NotSeen):
             return txid
         spent = [self._unspent(each.prevout) for each in made.vin]
-        taken = {bytes(i.prevout.serialize()) for each in self.mempool.values() for i in each.vin}
-        if None in spent or any(each.prevout.serialize() in taken for each in made.vin):
+        outputs = [out for out in spent if out is not None]
+        if len(outputs) < len(spent):
             raise BroadcastRejected(["bad-txns-inputs-missingorspent"])
-        verify_spends(raw, [out for out in spent if out is not None])
-        self.mempool[txid] = made
+        verify_spends(raw, outputs)
+        self._require_fee(made)
+        for each in self._conflicts(made):
+            del self.mempool[txid_of(each)]
+        self.put(made)
         self.sent.append(txid)
         return txid
+
+    def fee_of(self, made: CTransaction) -> int:
+        """What a transaction of known coins pays."""
+        given = sum(self.known[_txid(each.prevout)].vout[each.prevout.n].nValue for each in made.vin)
+        return int(given - sum(out.nValue for out in made.vout))
+
+    def _require_fee(self, made: CTransaction) -> None:
+        """The mempool's minimum, and BIP-125's rules 3 and 4 for a replacement."""
+        fee, vsize = self.fee_of(made), -(-made.calc_weight() // 4)
+        if fee < self.minimum.fee(vsize).units:
+            raise FeeTooLow(["mempool min fee not met"])
+        conflicts = self._conflicts(made)
+        if conflicts and fee < sum(map(self.fee_of, conflicts)) + RELAY.fee(vsize).units:
+            raise FeeTooLow(["insufficient fee, rejecting replacement"])
+
+    def _conflicts(self, made: CTransaction) -> list[CTransaction]:
+        return [each for each in self.mempool.values() if _spent([made]) & _spent([each])]
 
     async def fee_rate(self, *, target_blocks: int) -> FeeRate:
         return self.rate
 
     async def unspent(self, scripts: Collection[ScriptPubKey]) -> UnspentSet:
-        spent = {bytes(i.prevout.serialize()) for block in self.chain for tx in block.vtx for i in tx.vin}
+        spent = _spent(self._mined())
         outputs = [
             UnspentOutput(
                 outpoint=Outpoint(txid_of(tx), index),
@@ -154,19 +191,35 @@ class FakeBitcoin:
             for height, block in enumerate(self.chain)
             for tx in block.vtx
             for index, out in enumerate(tx.vout)
-            if bytes(out.scriptPubKey).hex() in scripts
-            and COutPoint(tx.GetTxid(), index).serialize() not in spent
+            if bytes(out.scriptPubKey).hex() in scripts and COutPoint(tx.GetTxid(), index) not in spent
         ]
         return UnspentSet(block=self._header(len(self.chain) - 1).ref, outputs=tuple(outputs))
 
     def _header(self, height: int) -> BlockHeader:
         return header_of(self.chain[height].get_header().serialize(), height=height)
 
+    def _mined(self) -> list[CTransaction]:
+        return [each for block in self.chain for each in block.vtx]
+
+    def _can_stand(self, made: CTransaction, before: list[CTransaction]) -> bool:
+        """Nothing of it is spent, and what we know of the coins it spends stands there."""
+        if _spent([made]) & _spent(before):
+            return False
+        there = {txid_of(each) for each in before}
+        return all(_txid(each.prevout) in there or _txid(each.prevout) not in self.known for each in made.vin)
+
     def _find(self, txid: TxId) -> CTransaction | None:
-        mined = [each for block in self.chain for each in block.vtx]
-        return next((each for each in [*mined, *self.mempool.values()] if txid_of(each) == txid), None)
+        mined = (each for each in [*self._mined(), *self.mempool.values()] if txid_of(each) == txid)
+        return next(mined, None)
 
     def _unspent(self, prevout: COutPoint) -> CTxOut | None:
-        made = self._find(TxId(bytes(prevout.hash)[::-1].hex()))
-        spent = any(i.prevout == prevout for block in self.chain for tx in block.vtx for i in tx.vin)
-        return None if made is None or spent else made.vout[prevout.n]
+        made = self._find(_txid(prevout))
+        return None if made is None or prevout in _spent(self._mined()) else made.vout[prevout.n]
+
+
+def _spent(transactions: Iterable[CTransaction]) -> set[COutPoint]:
+    return {each.prevout for made in transactions for each in made.vin if not each.prevout.is_null()}
+
+
+def _txid(prevout: COutPoint) -> TxId:
+    return TxId(bytes(prevout.hash)[::-1].hex())

@@ -59,8 +59,8 @@ class FakeSigner:
     ends_at: dict[Digest, Seconds] = field(default_factory=dict)
     """When its authority to sign an intent for the first time ends."""
     attempted: set[Digest] = field(default_factory=set)
-    signed: set[bytes] = field(default_factory=set)
-    """Distinct unsigned transactions, for the test to count."""
+    signed: dict[bytes, Intent] = field(default_factory=dict)
+    """What each transaction (BTC: unsigned, ETH: signed) is an attempt of."""
     refuses: Tag | None = None
     corrupts: bool = False
 
@@ -69,12 +69,12 @@ class FakeSigners:
     """Three signers with the world's keys. Implements `Signers`."""
 
     def __init__(
-        self, world: World, clock: Callable[[], Seconds], *, spent: Callable[[Anchor], bool]
+        self, world: World, clock: Callable[[], Seconds], *, is_final: Callable[[Anchor], bool]
     ) -> None:
         self.world = world
         self.clock = clock
-        self.spent = spent
-        """Whether an anchor is spent by their own nodes."""
+        self.is_final = is_final
+        """Whether an anchor is spent for good, on these signers' own nodes."""
         self.each = {party.signer: FakeSigner(party) for party in world.signers}
 
     @property
@@ -145,7 +145,7 @@ class FakeSigners:
         )
         if found.corrupts:
             signatures = tuple(each[:10] + bytes([each[10] ^ 1]) + each[11:] for each in signatures)
-        found.signed.add(unsigned)
+        found.signed[unsigned] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
         return BitcoinAttempt(
             unsigned=unsigned,
@@ -159,7 +159,7 @@ class FakeSigners:
         intent = self.each[signer].intents[intent_digest]
         found = self._attempting(signer, intent)
         raw = sign_transfer(intent=intent, fee=fee, key=found.party.ethereum_key)
-        found.signed.add(raw)
+        found.signed[raw] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
         return EthereumAttempt(raw=raw, receipt=self.world.cosign(receipt, found.party))
 
@@ -169,6 +169,10 @@ class FakeSigners:
     def refuse(self, signer: SignerId, tag: Tag) -> None:
         """From now on this signer refuses, with a signed receipt."""
         self.each[signer].refuses = tag
+
+    def _binds(self, announced: Intent, intent: Intent) -> bool:
+        same = announced.asset is not intent.asset or announced.anchor == intent.anchor
+        return not same and not self.is_final(announced.anchor)
 
     def _willing(self, signer: SignerId, intent: Intent) -> FakeSigner:
         found = self.each[signer]
@@ -182,9 +186,6 @@ class FakeSigners:
             raise self._refusal(found, intent, Tag.AUTHORITY_EXPIRED)
         found.attempted.add(intent.digest)
         return found
-
-    def _binds(self, other: Intent, intent: Intent) -> bool:
-        return other.asset is intent.asset and other.anchor != intent.anchor and not self.spent(other.anchor)
 
     def _refusal(self, found: FakeSigner, intent: Intent, tag: Tag) -> SignerRefused:
         said = self.world.receipt(found.party, intent, Act.REFUSED, tags=(tag,), at=self.clock())

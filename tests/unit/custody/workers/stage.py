@@ -6,6 +6,7 @@ from typing import Any
 
 from custody.adapters.verification import Accounts, Payouts
 from custody.application import onboarding
+from custody.domain.deposit import Outpoint
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
@@ -80,21 +81,33 @@ def small_world() -> World:
 
 
 class Stage:
-    """Custody, chains and signers; `start` makes the workers, as after a start of the process."""
+    """Custody, chains and signers; `start` makes the workers, as after a start of the process.
 
-    def __init__(self, *, active: bool = True) -> None:
-        self.custody = Custody(small_world())
+    Args:
+        custody: on a database and in a world of the test's own, if not in memory with short depths.
+        active: whether its account is.
+    """
+
+    def __init__(self, custody: Custody | None = None, *, active: bool = True) -> None:
+        self.custody = custody or Custody(small_world())
         self.world = self.custody.world
         self.store = MemoryStore(self.custody)
         self.bitcoin = FakeBitcoin()
         self.ethereum = FakeEthereum()
-        self.signers = FakeSigners(self.world, self.clock, spent=self._spent)
+        self.signers = FakeSigners(self.world, self.clock, is_final=self.is_final)
         self.start()
         if active:
             self._activate()
 
     def clock(self) -> Seconds:
         return self.custody.now
+
+    def is_final(self, anchor: Anchor) -> bool:
+        """Whether a transaction that uses it stands as deep as the policy calls final."""
+        if isinstance(anchor, NonceAnchor):
+            return self.ethereum.final_nonce(self.world.account.ethereum.address) > anchor.nonce
+        depth = self.bitcoin.spent_depth(Outpoint(anchor.txid, anchor.index))
+        return depth >= self.world.policy.terms_of(Asset.BTC).finality_depth
 
     def start(self, kill: Kill | None = None) -> None:
         """New workers over the same store and the same outside."""
@@ -116,15 +129,6 @@ class Stage:
             **common,
         )
         self.onboarding = OnboardingDriver(signers=signers, verifier=Accounts(), **common)
-
-    def _spent(self, anchor: Anchor) -> bool:
-        if isinstance(anchor, NonceAnchor):
-            balances = self.ethereum.blocks[-1].balances
-            _, next_nonce = balances.get(self.world.account.ethereum.address, (0, 0))
-            return next_nonce > anchor.nonce
-        mined = [made for block in self.bitcoin.chain for made in block.vtx]
-        spent = {(each.prevout.hash[::-1].hex(), each.prevout.n) for made in mined for each in made.vin}
-        return (anchor.txid, anchor.index) in spent
 
     def _activate(self) -> None:
         custody = self.custody

@@ -2,7 +2,7 @@
 
 import pytest
 
-from custody.application import outflows
+from custody.application import withdrawals
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
@@ -61,7 +61,7 @@ async def test_an_account_pays_on_the_anchor_of_an_intent_that_lapsed(asset: Ass
     await larger_coin(stage)
     for signer in stage.signers.each.values():
         signer.refuses = None
-    stage.custody.now = first.expires_at
+    stage.pass_time(first.expires_at - stage.custody.now)
     await lapse(stage)
     assert stage.state(asset) is S.EXPIRED
     paid = await pay_again(stage, asset)
@@ -79,7 +79,7 @@ async def test_an_announcement_whose_answer_was_lost_binds_as_well() -> None:
         allowlist_entry=stage.world.allowlist_envelope(Asset.BTC),
     )
     await larger_coin(stage)
-    stage.custody.now = first.expires_at
+    stage.pass_time(first.expires_at - stage.custody.now)
     await lapse(stage)
     assert not stage.present(Asset.BTC).announcements
     assert (await pay_again(stage, Asset.BTC)).state is S.SETTLED
@@ -96,7 +96,7 @@ async def test_signers_that_refuse_as_too_late_are_recorded_and_end_it(asset: As
     stage.pass_time(700)
     await stage.drive()
     present = stage.present(asset)
-    could = outflows.could_sign(stage.world.account, asset)
+    could = withdrawals.could_sign(stage.world.account, asset)
     assert present.state is S.SIGNING
     assert {(each.signer, each.tags) for each in present.refusals} == {
         (signer, (Tag.AUTHORITY_EXPIRED,)) for signer in could

@@ -1,20 +1,31 @@
 """The driver from request to settlement, and killed at every moment on the way."""
 
+from dataclasses import replace
+
 import pytest
 
-from custody.application import accounts
+from custody.application import accounts, withdrawals
 from custody.application.ports.chains import FeeRate
 from custody.domain.account import Halt
+from custody.domain.identifiers import WithdrawalId
+from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
 from custody.workers import withdrawal_driver
 from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.allowlist import BitcoinDestination, EthereumDestination
-from signers.statements.amounts import Asset
+from signers.statements.amounts import Asset, Sats
 from signers.statements.refusals import Tag
 from tests.factories import BTC, ETH
 from tests.unit.custody.workers.stage import Kill, Killed, Stage
 
 MOMENTS_MAX = 400
+
+
+async def planned(stage: Stage) -> Withdrawal:
+    """The intent is fixed; nobody has signed it."""
+    await stage.watch()
+    await stage.drive()
+    return stage.present(Asset.BTC)
 
 
 async def journey(stage: Stage, asset: Asset) -> None:
@@ -195,6 +206,33 @@ async def test_a_signed_refusal_is_written_down_and_asked_again_later() -> None:
     assert stage.state(Asset.BTC) is WithdrawalState.TIMELOCKED
 
 
+async def test_signers_that_announced_what_lapsed_still_announce_the_next_one() -> None:
+    """They hold the account to that anchor until it is spent; a larger coin has come meanwhile."""
+    stage = await funded(Asset.BTC)
+    stage.custody.agree(await planned(stage))
+    late = stage.world.signers[1].signer
+    stage.signers.each[late].refuses = Tag.STALE_TIP
+    await stage.drive()
+    lapsed = stage.present(Asset.BTC)
+    assert len(lapsed.announcements) == 2
+    stage.pass_time(stage.world.policy.intent_lifetime_max_seconds)
+    stage.signers.each[late].refuses = None
+    await stage.drive()
+    stage.custody.run(lambda uow: withdrawals.expire_due(uow, now=stage.clock()))
+    assert stage.state(Asset.BTC) is WithdrawalState.EXPIRED
+    stage.bitcoin.pay(stage.world.account.bitcoin.script_pubkey.raw, 2 * BTC)
+    stage.bitcoin.mine(6)
+    await stage.watch()
+    stage.custody.publish_prices()
+    again = stage.custody.request(Sats(BTC // 2), Sats(50_000), withdrawal=WithdrawalId("again"))
+    await stage.drive()
+    stage.custody.agree(stage.custody.present(again))
+    await stage.drive()
+    announced = stage.custody.present(again)
+    assert announced.state is WithdrawalState.TIMELOCKED
+    assert announced.anchor == lapsed.anchor
+
+
 async def test_nothing_is_attempted_before_the_timelock_ends() -> None:
     stage = await funded(Asset.BTC)
     await stage.watch()
@@ -245,24 +283,47 @@ async def test_a_payout_that_a_reorganisation_removed_is_sent_again_and_paid_onc
     assert_paid_once(stage, Asset.BTC)
 
 
-async def test_what_waits_for_long_is_attempted_again_at_a_higher_fee_and_paid_once() -> None:
-    stage = await funded(Asset.BTC)
+# Fees that have become too low.
+
+
+async def until(stage: Stage, asset: Asset, state: WithdrawalState) -> None:
+    """From funded to this state; with SIGNED, nodes refuse what signers signed."""
     await stage.watch()
     await stage.drive()
-    stage.custody.agree(stage.present(Asset.BTC))
+    stage.custody.agree(stage.present(asset))
     await stage.drive()
     stage.pass_time(700)
-    await stage.drive()
-    stage.bitcoin.rate = FeeRate(40_000)
+    if state is WithdrawalState.SIGNED:
+        while stage.state(asset) is not state:
+            await stage.driver.tick()
+    else:
+        await stage.drive()
+    assert stage.state(asset) is state
+
+
+def raise_fees(stage: Stage, times: int) -> None:
+    """What nodes estimate and ask for at least; what offers less is forgotten."""
+    stage.bitcoin.rate = stage.bitcoin.minimum = FeeRate(2000 * times)
     stage.bitcoin.mempool.clear()
-    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
-    await stage.drive()
-    withdrawal = stage.present(Asset.BTC)
+    stage.ethereum.quote = replace(stage.ethereum.quote, base_fee_per_gas_wei=10**9 * times)
+    stage.ethereum.mempool.clear()
+
+
+def assert_bumped(stage: Stage, asset: Asset) -> None:
+    withdrawal = stage.present(asset)
     assert [attempt.number for attempt in withdrawal.attempts] == [1, 2]
     assert withdrawal.attempts[1].fee.units > withdrawal.attempts[0].fee.units
     assert sum(attempt.fee.units for attempt in withdrawal.attempts) <= withdrawal.fee_cap.units
-    anchor = withdrawal.coins[0]
-    assert all(anchor in attempt.inputs for attempt in withdrawal.attempts), "they can never both confirm"
+    assert all(attempt.inputs[:1] == withdrawal.coins[:1] for attempt in withdrawal.attempts), "one anchor"
+
+
+async def test_what_waits_for_long_is_attempted_again_at_a_higher_fee_and_paid_once() -> None:
+    stage = await funded(Asset.BTC)
+    await until(stage, Asset.BTC, WithdrawalState.BROADCAST)
+    stage.bitcoin.rate = FeeRate(40_000)
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    assert_bumped(stage, Asset.BTC)
     await stage.settle(Asset.BTC)
     assert_paid_once(stage, Asset.BTC)
 
@@ -299,6 +360,113 @@ async def test_killed_before_and_after_every_call_of_a_fee_bump_it_pays_exactly_
             assert moment > 30, "a bump has more calls than that"
             return
     pytest.fail(f"more than {MOMENTS_MAX} moments")
+
+
+@pytest.mark.parametrize("asset", Asset)
+async def test_what_waits_for_long_at_what_nodes_still_estimate_is_left_alone(asset: Asset) -> None:
+    """A replacement would cost more than its predecessor, and be no better."""
+    stage = await funded(asset)
+    await until(stage, asset, WithdrawalState.BROADCAST)
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    assert len(stage.present(asset).attempts) == 1
+
+
+@pytest.mark.parametrize("state", [WithdrawalState.SIGNED, WithdrawalState.BROADCAST])
+@pytest.mark.parametrize("asset", Asset)
+async def test_what_nodes_refuse_for_its_fee_is_attempted_again_and_paid_once(
+    asset: Asset, state: WithdrawalState
+) -> None:
+    stage = await funded(asset)
+    await until(stage, asset, state)
+    raise_fees(stage, 3)
+    stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)
+    await stage.drive()
+    assert_bumped(stage, asset)
+    await stage.settle(asset)
+    assert_paid_once(stage, asset)
+
+
+async def test_a_slightly_higher_minimum_is_reason_enough() -> None:
+    """A quarter more is what a bump must offer to be worth it, unless nodes take nothing less."""
+    stage = await funded(Asset.BTC)
+    stage.bitcoin.rate = FeeRate(20_000)
+    await until(stage, Asset.BTC, WithdrawalState.BROADCAST)
+    stage.bitcoin.mempool.clear()
+    stage.bitcoin.rate = stage.bitcoin.minimum = FeeRate(22_000)
+    stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)
+    await stage.drive()
+    assert_bumped(stage, Asset.BTC)
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def test_beyond_the_cap_it_waits_for_lower_fees() -> None:
+    stage = await funded(Asset.BTC)
+    stage.bitcoin.rate = FeeRate(300_000)
+    await until(stage, Asset.BTC, WithdrawalState.BROADCAST)
+    assert stage.present(Asset.BTC).attempts[0].fee == stage.present(Asset.BTC).fee_cap
+    raise_fees(stage, 1000)
+    for _ in range(5):
+        stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)
+        await stage.drive()
+    assert len(stage.present(Asset.BTC).attempts) == 1
+    raise_fees(stage, 1)
+    stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)
+    await stage.drive()
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def bumping(stage: Stage) -> None:
+    """The first attempt waits, the second is on record, and no signer signs it."""
+    await until(stage, Asset.BTC, WithdrawalState.BROADCAST)
+    stage.bitcoin.rate = FeeRate(40_000)
+    for signer in stage.signers.each.values():
+        signer.refuses = Tag.STALE_TIP
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.SIGNING
+    assert [attempt.raw is None for attempt in stage.present(Asset.BTC).attempts] == [False, True]
+
+
+async def test_while_signers_do_not_answer_nodes_are_reminded_of_the_attempt_before() -> None:
+    stage = await funded(Asset.BTC)
+    await bumping(stage)
+    stage.bitcoin.mempool.clear()
+    stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)
+    await stage.drive()
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def test_an_attempt_that_a_confirmation_overtook_goes_on_after_a_reorganisation() -> None:
+    stage = await funded(Asset.BTC)
+    await bumping(stage)
+    stage.bitcoin.mine()
+    await stage.watch()
+    assert stage.state(Asset.BTC) is WithdrawalState.CONFIRMING
+    stage.bitcoin.reorg(1, drop=True)
+    await stage.watch()
+    for signer in stage.signers.each.values():
+        signer.refuses = None
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    assert_bumped(stage, Asset.BTC)
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+async def test_a_halted_account_sends_again_what_nodes_had_and_attempts_nothing_more() -> None:
+    stage = await funded(Asset.BTC)
+    await until(stage, Asset.BTC, WithdrawalState.BROADCAST)
+    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
+    stage.custody.do(accounts.halt, halt)
+    stage.bitcoin.mempool.clear()
+    stage.bitcoin.rate = FeeRate(40_000)
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    assert len(stage.present(Asset.BTC).attempts) == len(stage.bitcoin.mempool) == 1
 
 
 async def test_an_ethereum_payout_that_fails_costs_its_fee_and_pays_nothing() -> None:
