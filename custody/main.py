@@ -10,6 +10,7 @@ import custody.tls_floor  # noqa: F401 - before anything imports grpc
 # isort: split
 import argparse
 import asyncio
+import os
 import secrets
 import signal
 import sys
@@ -294,6 +295,7 @@ def main() -> None:
         sys.stdout.write(configuration.example())
         return
     sys.setrecursionlimit(RECURSION_LIMIT)
+    os.umask(0o077)
     try:
         told = configuration.read(arguments.config)
         logs.configure(told.log_level)
