@@ -210,7 +210,6 @@ async def test_a_balance_that_differs_halts(stage: Stage, reconciler: Reconciler
 
 
 async def test_a_block_in_between_is_no_finding(stage: Stage, reconciler: Reconciler) -> None:
-    stage.bitcoin.put(transaction(outputs=[(b"\x6a", 1)], nonce=77))
     stage.bitcoin.mine()
     with pytest.raises(ChainDataInvalid):
         await reconciler.tick()
