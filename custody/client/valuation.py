@@ -113,7 +113,9 @@ def lendable_value(report: Report, policy: Policy, *, released: Mapping[Asset, i
             continue
         if not -CLOCK_TOLERANCE_SECONDS <= now - at <= policy.prices.age_max_seconds:
             continue
-        left = max(0, position.confirmed.units - released.get(position.asset, 0))
+        # What is leaving is out of `confirmed` already: deducted once more, a payout would look like two.
+        outstanding = max(0, released.get(position.asset, 0) - position.leaving.units)
+        left = max(0, position.confirmed.units - outstanding)
         haircut = policy.terms_of(position.asset).haircut_bps
         total += lending_value(left, position.asset, price, haircut_bps=haircut)
     return Value(str(total))

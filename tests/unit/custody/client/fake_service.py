@@ -205,6 +205,7 @@ class FakeCustody:
             withdrawing=nothing,
             free=amount_of(asset, units),
             shortfall=nothing,
+            leaving=nothing,
             status=ValueStatus.OK,
             price=value,
             price_at=min(price.at for price in prices),
