@@ -10,6 +10,7 @@ import custody.tls_floor  # noqa: F401 - before anything imports grpc
 # isort: split
 import argparse
 import asyncio
+import os
 import secrets
 import signal
 import sys
@@ -298,6 +299,7 @@ def live(file: Path, life: Composition = start) -> int:
         The exit status: 0 told to end, 1 a part ended, 2 it could not start.
     """
     sys.setrecursionlimit(RECURSION_LIMIT)
+    os.umask(0o077)
     try:
         told = configuration.read(file)
         logs.configure(told.log_level)

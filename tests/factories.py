@@ -343,6 +343,7 @@ class World:
             reserved=Sats(0),
             posted=Sats(10_000_000),
             withdrawing=Sats(0),
+            leaving=Sats(0),
             free=Sats(50_000_000),
             shortfall=Sats(0),
             status=ValueStatus.OK,

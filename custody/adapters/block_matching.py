@@ -5,7 +5,8 @@ and scripts made) and hashes each once, so that the block's bytes are proven to 
 libraries build an object per script and per input; on a mainnet block that costs seven times as much, all of
 it with the interpreter held.
 
-Sources: BIP-144 (serialisation with witnesses); CVE-2012-2459 (the Merkle tree's repeated last node).
+Sources: BIP-144 (serialisation with witnesses); CVE-2012-2459 (the Merkle tree's repeated last node);
+CVE-2017-12842 (two transaction ids read as one transaction of 64 bytes).
 """
 
 import struct
@@ -29,6 +30,9 @@ BLOCK_BYTES_MAX = 4_000_000
 HEADER_BYTES = 80
 TRANSACTION_BYTES_MIN = 60
 """Version, one input, one output, lock time: nothing valid is shorter."""
+
+_COINBASE_INPUT = bytes(32) + b"\xff" * 4
+"""What the one input of a coinbase spends, and no other input."""
 
 _U16 = struct.Struct("<H").unpack_from
 _U32 = struct.Struct("<I").unpack_from
@@ -109,6 +113,8 @@ class _Walk:
     watch: BitcoinWatch
     txids: list[bytes] = field(default_factory=list)
     found: list[TransactionActivity] = field(default_factory=list)
+    coinbases: list[tuple[int, int]] = field(default_factory=list)
+    """The transactions that spend what a coinbase does: place in the block, number of inputs."""
     made_here: set[bytes] = field(default_factory=set)
     """Outpoints of this block's own arrivals: an output can be spent in the block that made it."""
 
@@ -123,6 +129,10 @@ class _Walk:
             at = self.transaction(at)
         if at != len(self.raw):
             raise ChainDataInvalid("bytes follow the last transaction")
+        # A level of the Merkle tree, read as transactions, has the same root and half as many. Nobody finds a
+        # first pair of ids that reads as a coinbase.
+        if self.coinbases != [(0, 1)]:
+            raise ChainDataInvalid("not exactly the first transaction is a coinbase")
 
     def transaction(self, start: int) -> int:
         """Walk one transaction; where it ends."""
@@ -142,6 +152,8 @@ class _Walk:
         end = at + 4
         if end > len(raw):
             raise IndexError(end)
+        if _COINBASE_INPUT in spent:
+            self.coinbases.append((len(self.txids), len(spent)))
         wire = _double_sha256(raw[start : start + 4] + raw[body:body_end] + raw[at:end])
         self.txids.append(wire)
         self.record(wire, spent, found)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from custody.application import settlement
 from custody.application.access import account_of, scope_of
 from custody.application.destinations import destination_of
 from custody.application.ports.store import ROWS_MAX, SignedReport, Snapshot
@@ -22,7 +23,6 @@ from custody.domain.ledger import Balances, Posting
 from custody.domain.lien import Lien
 from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
-from custody.domain.withdrawal import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, DestinationId, LienId
 
@@ -234,11 +234,7 @@ def _reconciliation(
             balances=books,
             coins=(),
         )
-    left = sum(
-        withdrawal.confirmation.paid.units + withdrawal.confirmation.fee.units
-        for withdrawal in snapshot.withdrawals_in({WithdrawalState.CONFIRMING}, asset=asset)
-        if withdrawal.account == account.account and withdrawal.confirmation is not None
-    )
+    left = settlement.leaving(snapshot, asset).get(account.account, 0)
     return Reconciliation(
         account=account,
         asset=asset,

@@ -7,6 +7,7 @@ happen outside; `record_batch` checks both before anybody can read the batch.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from custody.application import settlement
 from custody.application.access import policy_in_force
 from custody.application.ports.store import BatchHead, SignedReport, Snapshot, UnitOfWork
 from custody.application.prices import quoted
@@ -15,7 +16,7 @@ from custody.domain.account import AccountState, PledgeAccount
 from custody.domain.chain_view import BlockRef
 from custody.domain.collateral import PriceSet
 from custody.domain.errors import FieldInvalid, StatementMismatch, StatementStale
-from signers.statements.amounts import Asset, amount_of
+from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import GENESIS, BlockHash, Digest, Seconds, Value
 from signers.statements.merkle import MerkleTree
@@ -54,6 +55,7 @@ def collect(snapshot: Snapshot, *, now: Seconds, prices: PriceSet | None = None)
         return ()
     seen = {Asset.BTC: _point(bitcoin), Asset.ETH: _point(ethereum)}
     known = prices if prices is not None else snapshot.prices()
+    leaving = {asset: settlement.leaving(snapshot, asset) for asset in Asset}
     quotes = {
         terms.asset: quoted(known, terms.asset, policy=signed.policy, now=now)
         for terms in signed.policy.assets
@@ -71,7 +73,14 @@ def collect(snapshot: Snapshot, *, now: Seconds, prices: PriceSet | None = None)
             ethereum_custody="single-holder",
             halted=account.halted,
             positions=tuple(
-                _position(snapshot, account, asset, each, seen[asset], policy=signed.policy)
+                _position(
+                    snapshot,
+                    account,
+                    each,
+                    seen[asset],
+                    policy=signed.policy,
+                    leaving=amount_of(asset, leaving[asset].get(account.account, 0)),
+                )
                 for asset, each in quotes.items()
             ),
         )
@@ -82,14 +91,15 @@ def collect(snapshot: Snapshot, *, now: Seconds, prices: PriceSet | None = None)
 def _position(
     snapshot: Snapshot,
     account: PledgeAccount,
-    asset: Asset,
     quote: Quote,
     seen_at: ChainPoint,
     *,
     policy: Policy,
+    leaving: Amount,
 ) -> AssetPosition:
+    asset = leaving.asset
     books = snapshot.balances(account.account, asset)
-    confirmed = amount_of(asset, max(0, books.confirmed))
+    confirmed = amount_of(asset, max(0, books.confirmed - leaving.units))
     haircut = policy.terms_of(asset).haircut_bps
     known = quote.price
     lent = known is not None and quote.status is ValueStatus.OK
@@ -99,7 +109,8 @@ def _position(
         pending=amount_of(asset, books.pending),
         reserved=amount_of(asset, books.reserved),
         posted=amount_of(asset, books.posted),
-        withdrawing=amount_of(asset, books.withdrawing),
+        withdrawing=amount_of(asset, books.withdrawing - leaving.units),
+        leaving=leaving,
         free=amount_of(asset, books.available),
         shortfall=amount_of(asset, books.shortfall),
         status=quote.status,

@@ -1,16 +1,18 @@
 """What a chain does to a withdrawal: confirmed, final, or taken back."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from custody.application.access import existing_account
-from custody.application.ports.store import UnitOfWork
+from custody.application.ports.store import Snapshot, UnitOfWork
 from custody.application.withdrawals import save
 from custody.domain.errors import LedgerInvariant
 from custody.domain.ledger import Book, CauseKind, Movement, give, take
 from custody.domain.outflow import Confirmation, Withdrawal
 from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
-from signers.statements.amounts import amount_of
-from signers.statements.identifiers import Seconds
+from signers.statements.amounts import Asset, amount_of
+from signers.statements.identifiers import AccountId, Seconds
 
 
 def confirm(
@@ -57,6 +59,18 @@ def reopen(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> Withdraw
         movements = back + take(books, Book.WITHDRAWING, rest)
     opened = replace(withdrawal, state=state, confirmation=None, settled_at=None)
     return save(uow, account, opened, now=now, movements=movements, kind=CauseKind.WITHDRAWAL_REOPENED)
+
+
+def leaving(snapshot: Snapshot, asset: Asset) -> Mapping[AccountId, int]:
+    """What payouts that are in a block and not final have taken, by account, in smallest units.
+
+    The books say so when it is final; the address has not got it any more. What comes in counts late, what
+    goes out counts at once.
+    """
+    taken: Counter[AccountId] = Counter()
+    for withdrawal in snapshot.withdrawals_in({WithdrawalState.CONFIRMING}, asset=asset):
+        taken[withdrawal.account] += sum(movement.amount.units for movement in _left(withdrawal))
+    return taken
 
 
 def _left(withdrawal: Withdrawal) -> tuple[Movement, ...]:

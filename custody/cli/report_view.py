@@ -75,7 +75,16 @@ def _position_pairs(position: AssetPosition, currency: str, findings: Findings) 
     )
     amounts = {
         name: amount_text(getattr(position, name))
-        for name in ("confirmed", "pending", "reserved", "posted", "withdrawing", "free", "shortfall")
+        for name in (
+            "confirmed",
+            "pending",
+            "reserved",
+            "posted",
+            "withdrawing",
+            "leaving",
+            "free",
+            "shortfall",
+        )
     }
     return {
         **{f"{asset} {name}": text for name, text in amounts.items()},

@@ -131,7 +131,9 @@ def _lending_value(
     good = position.status is current.status is ValueStatus.OK
     if not (counts and good) or current.price is None:
         return Value("0")
-    left = amount_of(asset, max(0, position.confirmed.units - released.get(asset, 0)))
+    # What is leaving is out of `confirmed` already: deducted once more, a payout would look like two.
+    outstanding = max(0, released.get(asset, 0) - position.leaving.units)
+    left = amount_of(asset, max(0, position.confirmed.units - outstanding))
     return lending_value(left, current.price, haircut_bps=policy.terms_of(asset).haircut_bps)
 
 

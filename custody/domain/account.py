@@ -73,7 +73,7 @@ class PledgeAccount:
     encumbrance_head: Digest = GENESIS
     statement_digest: Digest | None = None
     script_pubkey: ScriptPubKey | None = None
-    """Known from the prepared statement on; not shown before the account is active."""
+    """Known from the prepared statement on; given as an address to pay to once the account is active."""
     ethereum_address: EthereumAddress | None = None
     created_at: Seconds
     updated_at: Seconds

@@ -31,7 +31,7 @@ class Book(StrEnum):
     POSTED = "posted"
     """Under posted liens."""
     WITHDRAWING = "withdrawing"
-    """Held for open withdrawals: amount and fee cap."""
+    """Held for open withdrawals: amount and fee cap, until the payout is final."""
     NETWORK_FEES = "network_fees"
     """Paid to the networks."""
     REORG_SHORTFALL = "reorg_shortfall"
@@ -142,7 +142,11 @@ class Balances:
 
     @property
     def confirmed(self) -> int:
-        """Credited and not left: what stands at the address by the ledger. Negative only by a shortfall."""
+        """Credited, and not finally left. Negative only by a shortfall.
+
+        A payout that is in a block and not final is still in here, under `withdrawing`, and no longer at the
+        address: `application.settlement.leaving`. Reports, and the comparison with the chain, count it out.
+        """
         return self.available + self.reserved + self.posted + self.withdrawing + self.reorg_shortfall
 
     @property

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from custody.application import accounts
+from custody.application import accounts, settlement
 from custody.application.access import existing_account
 from custody.application.ports.chains import BitcoinChain, ChainDataInvalid, EthereumChain, UnspentOutput
 from custody.application.ports.store import Snapshot, Store
 from custody.domain.account import Halt, Watched
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Coin, FinalisedBalance
-from custody.domain.withdrawal import WithdrawalState
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset, Wei
 from signers.statements.identifiers import AccountId, EthereumAddress, ScriptPubKey, Seconds
@@ -38,12 +37,12 @@ class _Expected:
     script: ScriptPubKey
     coins: tuple[Coin, ...]
     bitcoin_units: int
-    """By the books: confirmed and pending, less what confirmed withdrawals took that are not settled."""
+    """By the books: confirmed and pending, less what is leaving."""
     address: EthereumAddress
     proven: FinalisedBalance | None
     """What the ledger last agreed with. At another block than the finalised one it has refused that."""
     ethereum_units: int
-    """By the books: credited and not settled as left."""
+    """By the books: confirmed. At a final block nothing is pending or leaving."""
     awaits: bool
     """Whether it opens once it was compared."""
 
@@ -184,19 +183,17 @@ def _same_coins(expected: _Expected, found: Sequence[UnspentOutput]) -> bool:
 
 
 def _ledger(snapshot: Snapshot) -> _Ledger:
-    gone: dict[AccountId, int] = {}
-    for withdrawal in snapshot.withdrawals_in({WithdrawalState.CONFIRMING}, asset=Asset.BTC):
-        if withdrawal.confirmation is not None:
-            left = withdrawal.confirmation.paid.units + withdrawal.confirmation.fee.units
-            gone[withdrawal.account] = gone.get(withdrawal.account, 0) + left
+    leaving = settlement.leaving(snapshot, Asset.BTC)
     return _Ledger(
         bitcoin_tip=snapshot.tip(Asset.BTC),
         finalised=snapshot.finalised(),
-        expected=[_expected(snapshot, each, gone=gone.get(each.account, 0)) for each in snapshot.watched()],
+        expected=[
+            _expected(snapshot, each, leaving=leaving.get(each.account, 0)) for each in snapshot.watched()
+        ],
     )
 
 
-def _expected(snapshot: Snapshot, each: Watched, *, gone: int) -> _Expected:
+def _expected(snapshot: Snapshot, each: Watched, *, leaving: int) -> _Expected:
     bitcoin = snapshot.balances(each.account, Asset.BTC)
     ethereum = snapshot.balances(each.account, Asset.ETH)
     account = existing_account(snapshot, each.account)
@@ -204,7 +201,7 @@ def _expected(snapshot: Snapshot, each: Watched, *, gone: int) -> _Expected:
         account=each.account,
         script=each.script_pubkey,
         coins=tuple(snapshot.coins(each.account)),
-        bitcoin_units=bitcoin.confirmed + bitcoin.pending - gone,
+        bitcoin_units=bitcoin.confirmed + bitcoin.pending - leaving,
         address=each.ethereum_address,
         proven=snapshot.finalised_balance(each.account),
         ethereum_units=ethereum.confirmed,

@@ -27,7 +27,11 @@ class ValueStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainPoint:
-    """Where a chain was looked at: BTC its tip, ETH its finalised block."""
+    """Where a chain was looked at: BTC its tip, ETH its finalised block.
+
+    There the address holds, of BTC, confirmed + pending; of ETH, confirmed + leaving: what is leaving left
+    above the finalised block, as what is pending came in above it.
+    """
 
     height: int
     block_hash: BlockHash
@@ -50,7 +54,10 @@ class AssetPosition:
     reserved: Amount
     posted: Amount
     withdrawing: Amount
-    """Held for a requested outflow: its amount and its fee cap."""
+    """Held for a requested outflow and still at the address: amount and fee cap, less what is leaving."""
+    leaving: Amount
+    """Taken by a payout in a block that is not final yet: gone from the address, in none of the others, lent
+    against at 0. A reorganisation may bring it back."""
     free: Amount
     shortfall: Amount
     """Encumbered or paid out, and then removed by a reorganisation."""
@@ -72,7 +79,7 @@ class AssetPosition:
 
     def __post_init__(self) -> None:
         quantities = (self.confirmed, self.pending, self.reserved, self.posted, self.withdrawing, self.free)
-        if any(quantity.asset is not self.asset for quantity in (*quantities, self.shortfall)):
+        if any(q.asset is not self.asset for q in (*quantities, self.leaving, self.shortfall)):
             raise ValueError("a position speaks of one asset")
         if (self.price is None) is not (self.price_at is None):
             raise ValueError("a price and its time stand together")

@@ -66,10 +66,12 @@ class SqliteStore:
 
         Raises:
             StoreUnavailable: another process has it open, or its schema is of a later release.
+            OSError: it cannot be made this user's alone.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = _take_over(path)
         try:
+            _make_private(path)
             connection = _connect(path)
             migrate(connection)
             return cls(path, lock, connection)
@@ -206,6 +208,17 @@ def _take_over(path: Path) -> int:
     return lock
 
 
+def _make_private(path: Path) -> None:
+    """Create the database with mode 0600, or give it that mode. SQLite would go by the umask.
+
+    Its -wal and -shm files get the mode it has when they are made; a crash may have left older ones.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with suppress(FileNotFoundError):
+            file.chmod(0o600)
+
+
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode, to be used by one thread at a time."""
     connection = sqlite3.connect(
@@ -215,6 +228,7 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         ("journal_mode", "WAL"),
         ("synchronous", "FULL"),
         ("foreign_keys", "ON"),
+        ("recursive_triggers", "ON"),
         ("trusted_schema", "OFF"),
         ("temp_store", "MEMORY"),
         ("cache_size", -65_536),

@@ -233,7 +233,10 @@ class SqliteUnitOfWork(SqliteSnapshot):
         self.prices_written.append(price)
 
     def save_batch(self, batch: ReportBatch, envelope: Envelope, reports: Sequence[SignedReport]) -> None:
-        self._put("report_batches", (batch.sequence, envelope.digest, envelope.to_json(), batch.at))
+        self._execute(
+            "INSERT INTO report_batches VALUES (?, ?, ?, ?)",
+            (batch.sequence, envelope.digest, envelope.to_json(), batch.at),
+        )
         for report in reports:
             self._put(
                 "reports",

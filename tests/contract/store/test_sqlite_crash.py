@@ -14,7 +14,7 @@ import pytest
 from custody.adapters.sqlite.migrations import migrations
 from custody.adapters.sqlite.store import SqliteStore
 from custody.domain.errors import StoreUnavailable
-from custody.domain.ledger import Balances, LedgerViolation, recompute
+from custody.domain.ledger import Balances, LedgerViolation
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId
 from tests.contract.store.crash_child import key
@@ -110,17 +110,52 @@ async def test_a_commit_that_fails_fails_its_batch_and_stops_the_store(tmp_path:
     await again.close()
 
 
-async def test_postings_and_changes_cannot_be_rewritten(tmp_path: Path) -> None:
+APPEND_ONLY = {
+    "postings": "INSERT INTO postings VALUES ('a', 1, 0, 'BTC', 'x', 'y', '1')",
+    "changes": "INSERT INTO changes VALUES (7, 'a', 1, 'lien', '', 1)",
+    "encumbrances": "INSERT INTO encumbrances VALUES ('a', 1, 'lien-1', 'd', x'00')",
+    "report_batches": "INSERT INTO report_batches VALUES (1, 'd', x'00', 1)",
+    "outcomes": "INSERT INTO outcomes VALUES ('p', 'm', 'r', 'f', '{}')",
+}
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+async def test_what_is_only_ever_added_cannot_be_changed_removed_or_replaced(
+    tmp_path: Path, table: str
+) -> None:
     store = await SqliteStore.open(tmp_path / "custody.db")
-    await store.execute(opened())
-    await store.execute(funded(100))
-    for table, column in (("postings", "units"), ("changes", "kind")):
-        for sql in (f"UPDATE {table} SET {column} = '1'", f"DELETE FROM {table}"):
-            with pytest.raises(LedgerViolation, match="only ever added"):
-                await store.execute(lambda uow, sql=sql: uow._execute(sql))  # type: ignore[misc]
-    postings = await store.read(lambda s: s.postings(ACCOUNT, after=None, limit=10))
-    assert recompute(Asset.BTC, postings).available == 100
+
+    async def run(sql: str) -> Any:
+        return (await store.execute(lambda uow: uow._execute(sql).fetchall())).value  # type: ignore[attr-defined]
+
+    await run(APPEND_ONLY[table])
+    (before,) = await run(f"SELECT * FROM {table}")
+    columns = [row[1] for row in await run(f"PRAGMA table_info({table})")]
+    for sql in (
+        *(f"UPDATE {table} SET {column} = {column}" for column in columns),
+        f"DELETE FROM {table}",
+        f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}",
+        APPEND_ONLY[table].replace("INSERT", "REPLACE"),
+    ):
+        with pytest.raises(LedgerViolation, match="only ever added"):
+            await run(sql)
+    assert await run(f"SELECT * FROM {table}") == [before]
     await store.close()
+
+
+@pytest.mark.parametrize("left_over", [(), ("", "-wal", "-shm")], ids=["fresh", "opened-before"])
+async def test_every_file_is_the_users_alone(tmp_path: Path, left_over: tuple[str, ...]) -> None:
+    for suffix in left_over:
+        os.close(os.open(tmp_path / f"custody.db{suffix}", os.O_CREAT, 0o644))
+    before = os.umask(0)
+    try:
+        store = await SqliteStore.open(tmp_path / "custody.db")
+        await store.execute(opened())
+        modes = {entry.name: entry.stat().st_mode & 0o777 for entry in os.scandir(tmp_path)}
+    finally:
+        os.umask(before)
+        await store.close()
+    assert modes == {f"custody.db{suffix}": 0o600 for suffix in ("", "-wal", "-shm", ".lock")}
 
 
 async def test_a_database_of_a_later_release_is_not_opened(tmp_path: Path) -> None:

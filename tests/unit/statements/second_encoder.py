@@ -342,6 +342,7 @@ def _position(position: AssetPosition) -> dict[str, Any]:
         "reserved": _amount(position.reserved),
         "posted": _amount(position.posted),
         "withdrawing": _amount(position.withdrawing),
+        "leaving": _amount(position.leaving),
         "free": _amount(position.free),
         "shortfall": _amount(position.shortfall),
         "status": position.status.value,

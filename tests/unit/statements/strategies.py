@@ -284,7 +284,16 @@ def positions(draw: Draw, asset: Asset) -> AssetPosition:
     priced = draw(st.booleans())
     quantities = {
         name: draw(amounts(asset))
-        for name in ("confirmed", "pending", "reserved", "posted", "withdrawing", "free", "shortfall")
+        for name in (
+            "confirmed",
+            "pending",
+            "reserved",
+            "posted",
+            "withdrawing",
+            "leaving",
+            "free",
+            "shortfall",
+        )
     }
     return AssetPosition(
         asset=asset,

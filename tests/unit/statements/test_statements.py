@@ -111,7 +111,16 @@ def test_one_change_is_not_said_and_not_read(
 POSITIONS: list[tuple[str, dict[str, Any], str]] = [
     *[
         (f"{name} in ether", {name: Wei(1)}, "one asset")
-        for name in ("confirmed", "pending", "reserved", "posted", "withdrawing", "free", "shortfall")
+        for name in (
+            "confirmed",
+            "pending",
+            "reserved",
+            "posted",
+            "withdrawing",
+            "leaving",
+            "free",
+            "shortfall",
+        )
     ],
     ("a price without time", {"price_at": None}, "stand together"),
     ("a time without price", {"price": None}, "stand together"),

@@ -3,7 +3,15 @@
 import random
 
 import pytest
-from bitcoin.core import CBlock
+from bitcoin.core import (
+    CBlock,
+    CMutableTransaction,
+    CMutableTxIn,
+    CMutableTxOut,
+    COutPoint,
+    CTransaction,
+)
+from bitcoin.core.script import CScript
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +28,7 @@ from signers.statements.identifiers import TxId
 from tests.unit.custody.adapters.blocks import block_of, header_of, mainnet_block, transaction, txid_of
 
 OURS, THEIRS = b"\x00\x20" + b"\x01" * 32, b"\x00\x20" + b"\x02" * 32
+NOTHING = Outpoint(TxId("00" * 32), 0xFFFFFFFF)
 ELSEWHERE = Outpoint(TxId("ab" * 32), 7)
 
 
@@ -145,13 +154,52 @@ def test_a_transaction_left_out_is_refused(raw: bytes) -> None:
 
 def test_a_repeated_last_transaction_is_refused() -> None:
     """CVE-2012-2459: the root is the same with the last transaction twice."""
-    transactions = [transaction(outputs=[(OURS, n)], nonce=n) for n in (1, 2, 3)]
+    spends = [transaction(spends=[Outpoint(TxId("ab" * 32), n)], outputs=[(OURS, n)]) for n in (2, 3)]
+    transactions = [transaction(outputs=[(OURS, 1)]), *spends]
     honest = block_of(transactions)
     doubled = CBlock(
         2, honest.hashPrevBlock, honest.hashMerkleRoot, 0, 0x207FFFFF, 0, [*transactions, transactions[-1]]
     )
     assert doubled.calc_merkle_root() == honest.hashMerkleRoot
     refused(doubled.serialize(), header_of(honest.serialize()), "repeats")
+
+
+def test_two_transaction_ids_that_read_as_one_transaction_are_refused() -> None:
+    """CVE-2017-12842: a block of two, of which a liar shows the Merkle tree's next level as one transaction.
+
+    A few seconds of hashing find a lock time with which both ids together are 64 bytes of a transaction.
+    """
+    coinbase = CMutableTransaction(
+        [CMutableTxIn(COutPoint(), CScript(b"\x03\x08\x00\x00"))],
+        [CMutableTxOut(50 * 10**8, CScript(b"\x51"))],
+    )
+    coinbase.nVersion = 2
+    deposit = CMutableTransaction(
+        [CMutableTxIn(COutPoint(bytes.fromhex("ab" * 32), 7))],
+        [CMutableTxOut(10**8, CScript(OURS))],
+        nLockTime=3_767_143,
+    )
+    deposit.nVersion = 2
+    honest = block_of([CTransaction.from_tx(coinbase), CTransaction.from_tx(deposit)])
+    raw, ids = honest.serialize(), coinbase.GetTxid() + deposit.GetTxid()
+    assert transaction_id(ids) == honest.hashMerkleRoot[::-1].hex()
+    assert len(match_block(raw, block=header_of(raw), watch=watch(OURS)).transactions) == 1
+    refused(raw[:80] + b"\x01" + ids, header_of(raw), "not exactly the first transaction is a coinbase")
+
+
+@pytest.mark.parametrize(
+    "transactions",
+    [
+        [transaction(spends=[ELSEWHERE], outputs=[(OURS, 1)])],
+        [transaction(outputs=[(OURS, 1)]), transaction(outputs=[(OURS, 1)], nonce=1)],
+        [transaction(spends=[ELSEWHERE], outputs=[(OURS, 1)]), transaction(outputs=[(OURS, 1)])],
+        [transaction(spends=[NOTHING, ELSEWHERE], outputs=[(OURS, 1)])],
+    ],
+    ids=["none", "two", "the-second", "with-another-input"],
+)
+def test_exactly_the_first_transaction_is_a_coinbase(transactions: list[CTransaction]) -> None:
+    raw = block_of(transactions).serialize()
+    refused(raw, header_of(raw), "not exactly the first transaction is a coinbase")
 
 
 def test_bytes_after_the_block_are_refused(raw: bytes) -> None:

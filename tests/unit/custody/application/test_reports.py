@@ -73,6 +73,31 @@ def test_a_shortfall_is_reported_as_such(custody: Custody) -> None:
     assert report.halted
 
 
+def test_a_payout_in_a_block_is_no_collateral_and_a_reorganisation_brings_it_back(custody: Custody) -> None:
+    amount, cap, fee = Sats(COIN // 2), Sats(50_000), Sats(10_000)
+    coins = [coin.outpoint for coin in custody.ask(lambda uow: uow.coins(custody.account_id))]
+    sent = custody.to_broadcast(amount, cap, fee, *coins)
+    before = position(custody)
+    assert (before.confirmed, before.withdrawing, before.leaving) == (Sats(COIN), amount + cap, Sats(0))
+
+    custody.mine(custody.payout(sent))
+    found = position(custody)
+    left = amount + fee
+    assert (found.confirmed, found.leaving) == (Sats(COIN) - left, left)
+    assert (found.withdrawing, found.free) == (cap - fee, before.free)
+    assert found.price is not None
+    assert found.market_value.units == found.confirmed.units * found.price.units // COIN
+    assert found.lending_value.units == found.market_value.units * 2 // 5
+
+    custody.reorg(1, [(), ()])
+    assert position(custody) == replace(before, seen_at=position(custody).seen_at)
+
+    custody.mine(custody.payout(sent), count=custody.world.policy.terms_of(Asset.BTC).finality_depth)
+    final = position(custody)
+    assert (final.confirmed, final.leaving, final.withdrawing) == (Sats(COIN) - left, Sats(0), Sats(0))
+    assert final.free == final.confirmed
+
+
 def test_a_report_says_where_it_looked(custody: Custody) -> None:
     report = collect(custody)
     assert report.account_sequence == custody.account.sequence

@@ -310,6 +310,7 @@ class FakeCustody:
             withdrawing=nothing,
             free=held - reserved - posted,
             shortfall=nothing,
+            leaving=nothing,
             status=ValueStatus.OK,
             price=value,
             price_at=min(price.at for price in prices),

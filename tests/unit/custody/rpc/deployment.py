@@ -155,6 +155,13 @@ class Deployment:
             return Refused.read(error)
         raise AssertionError(f"{method} was answered")
 
+    async def refused_unchanged(self, word: str, method: str, request: Message | bytes) -> Refused:
+        """The refusal of a call that must be refused and write nothing."""
+        before = self.dump()
+        refused = await self.refused(word, method, request)
+        assert self.dump() == before
+        return refused
+
     def dump(self) -> str:
         """A digest of every row of every table: equal if and only if nothing was written."""
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)

@@ -15,7 +15,7 @@ from embit.script import Script
 from custody.domain.account import AccountState, Halt
 from custody.domain.deposit import DepositState
 from custody.domain.destination import DestinationState
-from custody.domain.errors import CustodyError
+from custody.domain.errors import FieldInvalid
 from custody.domain.ledger import CauseKind
 from custody.domain.lien import LienState
 from custody.domain.outflow import Capacity
@@ -129,20 +129,26 @@ def test_the_checksum_of_eip_55() -> None:
         assert addresses.ethereum(EthereumAddress(text[2:].lower())) == text
 
 
+BELOW_AN_ACCOUNT = [names.parse_destination, names.parse_lien, names.parse_withdrawal]
+
+
 @pytest.mark.parametrize(
-    "parse",
+    ("parse", "name"),
     [
-        names.parse_account,
-        names.parse_destination,
-        names.parse_lien,
-        names.parse_withdrawal,
-        names.parse_policy,
+        *(
+            (parse, name)
+            for parse in BELOW_AN_ACCOUNT
+            for name in ("accounts/abc", "accounts/abc/unknowns/def")
+        ),
+        *(
+            (parse, name)
+            for parse in (*BELOW_AN_ACCOUNT, names.parse_account, names.parse_policy)
+            for name in ("", "accounts", "customers/a")
+        ),
     ],
-    ids=lambda parse: parse.__name__,
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-@pytest.mark.parametrize("name", ["", "accounts", "customers/a", "accounts/abc/unknowns/def"])
 def test_a_name_is_refused_even_where_a_pattern_was_forgotten(parse: Any, name: str) -> None:
-    if parse is names.parse_account and name.count("/") > 1:
-        return  # the account of whatever is below it
-    with pytest.raises((CustodyError, ValueError)):
+    with pytest.raises(FieldInvalid) as refused:
         parse(name, field="name")
+    assert refused.value.field == "name"

@@ -323,7 +323,8 @@ async def test_a_head_that_is_replaced_while_we_ask_what_happened_in_it_halts_no
 
 
 async def test_an_outpoint_of_nobody_is_ignored(stage: Stage) -> None:
-    foreign = Outpoint(stage.bitcoin.put(transaction(outputs=[(b"\x6a", 1)], nonce=99)), 0)
+    elsewhere = Outpoint(TxId("ab" * 32), 7)
+    foreign = Outpoint(stage.bitcoin.put(transaction(spends=[elsewhere], outputs=[(b"\x6a", 1)])), 0)
     stage.bitcoin.mine()
     stage.bitcoin.put(transaction(spends=[foreign], outputs=[(b"\x6a", 1)]))
     stage.bitcoin.mine()
