@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 from signers.journal import IntentHistory, PeerReceiptSeen, document
 from signers.peers.port import PeerUnavailable
@@ -27,8 +29,10 @@ async def require_announced_everywhere(
     """
     for envelope in relayed:
         take(signer, history, envelope)
-    for peer in missing(signer, history):
-        await fetch(signer, history, peer)
+    asked = [_fetch_if_there(signer, history, peer) for peer in missing(signer, history)]
+    for failure in await asyncio.gather(*asked, return_exceptions=True):
+        if failure is not None:
+            raise failure
     absent = missing(signer, history)
     refuse_unless(not absent, Tag.ANNOUNCE_INCOMPLETE, f"no announce receipt of {', '.join(absent)}")
 
@@ -40,17 +44,20 @@ def missing(signer: Signer, history: IntentHistory) -> tuple[SignerId, ...]:
 
 
 async def fetch(signer: Signer, history: IntentHistory, peer: SignerId) -> None:
-    """Ask a peer for its receipt; one that does not answer, or has none, leaves things as they are.
+    """Ask a peer for its receipt; one that has none leaves things as they are.
 
     Raises:
+        PeerUnavailable: it does not answer.
         Refusal: as `take`.
     """
-    try:
-        envelope = await signer.peers.announce_receipt(peer, history.digest)
-    except PeerUnavailable:
-        return
+    envelope = await signer.peers.announce_receipt(peer, history.digest)
     if envelope is not None:
         take(signer, history, envelope)
+
+
+async def _fetch_if_there(signer: Signer, history: IntentHistory, peer: SignerId) -> None:
+    with suppress(PeerUnavailable):
+        await fetch(signer, history, peer)
 
 
 def take(signer: Signer, history: IntentHistory, envelope: Envelope) -> None:

@@ -1,9 +1,15 @@
 """What a signer does between calls."""
 
+import asyncio
+
+import pytest
+
 from signers.rules import watch
 from signers.rules.announce import announce
 from signers.rules.receipts import missing
 from signers.statements.amounts import Asset
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import Digest, SignerId
 from signers.statements.refusals import Tag
 from tests.signers.marks import refused
 from tests.signers.stage import Stage
@@ -19,6 +25,54 @@ async def test_receipts_are_gathered_from_the_peers(stage: Stage) -> None:
     await announce(stage[2], stage.announcement(intent))
     assert await watch.tick(stage[0])
     assert not missing(stage[0], history)
+
+
+async def test_a_peer_that_lies_about_an_intent_hides_nothing_else(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liar, honest = stage[1].id, stage[2].id
+    lied_about, other = stage.intent(Asset.BTC), stage.intent(Asset.ETH)
+    for intent in (lied_about, other):
+        await stage.announce_everywhere(stage.announcement(intent))
+    truth = stage.wires.announce_receipt
+
+    async def lie(peer: SignerId, intent_digest: Digest) -> Envelope | None:
+        if (peer, intent_digest) == (liar, lied_about.digest):
+            return stage.world.policy_envelope  # signed, and no receipt
+        return await truth(peer, intent_digest)
+
+    monkeypatch.setattr(stage.wires, "announce_receipt", lie)
+    assert await watch.tick(stage[0])
+    views = stage[0].journal.views
+    assert set(views.peer_receipts) == {
+        (honest, lied_about.digest),
+        (honest, other.digest),
+        (liar, other.digest),
+    }
+    stage.bitcoin.spend(stage.coins[0])
+    stage.bitcoin.mine(count=stage.world.policy.terms_of(Asset.BTC).finality_depth)
+    assert await watch.tick(stage[0])
+    assert [history.digest for history in views.live()] == [other.digest]
+
+
+async def test_a_peer_that_never_answers_delays_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = stage[1].id
+    intent = stage.intent(Asset.BTC)
+    await stage.announce_everywhere(stage.announcement(intent))
+    truth = stage.wires.announce_receipt
+
+    async def hang(peer: SignerId, intent_digest: Digest) -> Envelope | None:
+        if peer == hanging:
+            await asyncio.Event().wait()
+        return await truth(peer, intent_digest)
+
+    monkeypatch.setattr(stage.wires, "announce_receipt", hang)
+    monkeypatch.setattr(watch, "PEER_SECONDS_MAX", 0.1)
+    assert await watch.tick(stage[0])
+    history = stage[0].journal.views.intents[intent.digest]
+    assert missing(stage[0], history) == (hanging,)
 
 
 async def test_an_anchor_that_is_spent_for_good_is_written_down_once(stage: Stage) -> None:
