@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import tomlkit
 from embit.networks import NETWORKS
@@ -10,7 +10,8 @@ from embit.script import Script
 from eth_utils.address import to_checksum_address
 
 from deploy.localnet.demo.onboarding import DESTINATIONS, open_account
-from deploy.localnet.demo.stage import ACCOUNT, Stage, state, until
+from deploy.localnet.demo.pledging import position_of
+from deploy.localnet.demo.stage import ACCOUNT, Stage
 from deploy.localnet.state import write_private
 from deploy.localnet.wallet import Wallets, written
 from signers.statements.account import Enforcement, Party
@@ -70,13 +71,10 @@ async def _propose_destinations(stage: Stage, wallets: Wallets) -> None:
 
 async def _pledge(stage: Stage, wallets: Wallets) -> None:
     amounts = " and ".join(written(amount) for amount in _PLEDGED.values())
-    with stage.record.step(f"{amounts} are pledged and credited"):
+    with stage.record.step(f"{amounts} are pledged, credited and reported"):
         addresses = {Asset.BTC: stage.bitcoin_address, Asset.ETH: stage.ethereum_address}
         for asset, amount in _PLEDGED.items():
             wallets.pay(addresses[asset], amount)
             await stage.mine(asset, 1 + _CREDIT_BLOCKS[asset])
-        await until(lambda: stage.pledgor.deposits(ACCOUNT), _all_credited, what="credited deposits")
-
-
-def _all_credited(deposits: list[Any]) -> bool:
-    return [state(deposit) for deposit in deposits] == ["CREDITED"] * len(_PLEDGED)
+        for asset, amount in _PLEDGED.items():
+            await position_of(stage, asset, lambda each, pledged=amount: each.confirmed == pledged)

@@ -45,6 +45,10 @@ class Opened:
     """What the margin engine's stream has printed so far."""
 
 
+TAKEN_BACK_BLOCKS = 4
+"""Finality is two blocks deep on this network."""
+
+
 def each_asset(work: Callable[[Asset], Any]) -> dict[Asset, Any]:
     """Both chains at once, as their people would."""
     with ThreadPoolExecutor(len(Asset)) as pool:
@@ -386,6 +390,20 @@ def test_the_margin_engine_s_program_runs_as_the_guide_shows_it(
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) > 0
+
+
+def test_a_halt_that_the_custodian_lifts_ends_once_ledger_and_chain_agree(
+    bailee: Command, localnet: Localnet, audited: dict[str, Any]
+) -> None:
+    """A chain takes back what it had called final, and then says the same again."""
+    show = ("account", "show", ACCOUNT)
+    localnet.anvil.reorg(TAKEN_BACK_BLOCKS)
+    localnet.anvil.mine(TAKEN_BACK_BLOCKS)
+    halted = bailee.until(OPERATIONS, *show, holds=in_state("HALTED"))
+    assert halted["halts"] == ["HALT_FINALITY_REORG"]
+    bailee(OPERATIONS, "account", "lift-halt", ACCOUNT, "finality-reorg")
+    active = bailee.until(OPERATIONS, *show, holds=in_state("ACTIVE"))
+    assert active["halts"] == []
 
 
 def test_every_command_that_a_guide_tells_was_run(

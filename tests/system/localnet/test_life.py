@@ -5,9 +5,11 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from deploy.localnet.state import read_record
 from tests.system.localnet.running import (
@@ -25,6 +27,11 @@ PARTS = {*NODES, "signer-1", "signer-2", "signer-3", "custody"}
 EXIT_SECONDS = 60.0
 
 
+def _slow(*numbers: signal.Signals) -> Iterator[ParameterSet]:
+    """The other ways to the same end: each brings a whole network up."""
+    return (pytest.param(number, marks=pytest.mark.slow) for number in numbers)
+
+
 def test_all_parts_are_recorded_while_they_run(owners: Owners) -> None:
     owner = owners.up("net")
     assert set(owner.record.processes) >= PARTS
@@ -35,7 +42,7 @@ def test_all_parts_are_recorded_while_they_run(owners: Owners) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, *_slow(signal.SIGINT, signal.SIGHUP)])
 def test_a_signal_to_the_command_leaves_nothing(owners: Owners, number: signal.Signals) -> None:
     owner = owners.up("net")
     owner.process.send_signal(number)
@@ -43,7 +50,7 @@ def test_a_signal_to_the_command_leaves_nothing(owners: Owners, number: signal.S
     assert eventually(lambda: nothing_runs(owner))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGKILL, *_slow(signal.SIGTERM)])
 def test_a_signal_to_a_program_without_handlers_leaves_nothing(
     owners: Owners, number: signal.Signals
 ) -> None:
@@ -62,7 +69,7 @@ def test_leaving_the_context_leaves_nothing(owners: Owners, tmp_path: Path, endi
     assert read_record(tmp_path / "net") is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, *_slow(signal.SIGTERM, signal.SIGKILL)])
 def test_a_signal_amid_the_start_leaves_nothing(
     owners: Owners, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.localnet import Localnet
 from deploy.localnet.dev.status import statuses
+from deploy.localnet.localnet import Localnet
 
 pytestmark = pytest.mark.system
 

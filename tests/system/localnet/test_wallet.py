@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.localnet import Localnet
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.wallet import WalletError, Wallets, read_amount, written
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from tests.system.localnet.running import eventually

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.localnet import Localnet
 from deploy.localnet.certificates import CertificateAuthority
 from deploy.localnet.demo.record import Recorder
 from deploy.localnet.demo.stage import ACCOUNT, set_stage
 from deploy.localnet.dev.first_account import open_first_account
+from deploy.localnet.localnet import Localnet
 from deploy.localnet.service_process import ServiceProcess, is_serving
 from deploy.localnet.wallet import Wallets
 from tests.system.cli.cast import APPROVERS, AUDITOR, ENGINE, FEEDS, PLEDGOR
