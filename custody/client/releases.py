@@ -1,8 +1,8 @@
 """When a release has ended: nothing can leave on it any more, whoever still holds it.
 
-That a withdrawal is cancelled, expired or settled is custody's word, and ends nothing. An intent that every
-signer has announced stays live until its anchor is spent, whatever custody says of it. Sources: BIP-141
-outpoints and account nonces are spent once; ADR 7.
+That a withdrawal is cancelled, expired or settled is custody's word, and ends nothing: what enough signers
+signed in time can confirm until its anchor is spent. The signers' own words end a release (ADR 17), or its
+anchor, which is spent once (ADR 7).
 """
 
 from collections.abc import Collection, Iterable
@@ -15,7 +15,7 @@ from custody.client.signing_record import SignedRelease
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import Seconds
 from signers.statements.intent import Anchor
-from signers.statements.policy import SIGNER_THRESHOLD
+from signers.statements.policy import SIGNER_THRESHOLD, SIGNERS
 from signers.statements.receipt import Act, Receipt
 from signers.statements.refusals import Tag
 from signers.statements.report import Report
@@ -41,11 +41,12 @@ def deducted(releases: Iterable[SignedRelease]) -> dict[Asset, int]:
 
 
 def is_unsignable(release: SignedRelease, receipts: Collection[Receipt], *, now: Seconds) -> bool:
-    """Whether no signer will ever sign its intent.
+    """Whether too few signers will ever sign its intent, by their own words.
 
-    To sign, a signer needs the announcements of *all* signers, and an honest one never announces what it has
-    refused as expired. One that was taken over may say anything: as many refusals are asked for as signers it
-    takes to spend, so that one of them is an honest signer's wherever coins are safe at all.
+    To sign, a signer needs the announcements of *all*, and an honest one never announces what it has refused
+    as expired: of as many such refusals as signers can spend, one at least is an honest signer's. That an
+    announced intent will not be signed any more each says for itself alone: there it takes them all, for the
+    one that may lie can still sign, and another one may have signed in time.
 
     Args:
         release: as it was signed here.
@@ -55,9 +56,12 @@ def is_unsignable(release: SignedRelease, receipts: Collection[Receipt], *, now:
     expired = release.intent.expires_at
     if now <= expired + SIGNERS_SKEW_SECONDS:
         return False
-    acted = {receipt.signer for receipt in receipts if receipt.act is not Act.REFUSED}
-    refused = {r.signer for r in receipts if Tag.INTENT_EXPIRED in r.tags and r.at >= expired}
-    return len(refused - acted) >= SIGNER_THRESHOLD
+    signed = {r.signer for r in receipts if r.act is Act.SIGNED}
+    announced = {r.signer for r in receipts if r.act is Act.ANNOUNCED}
+    never_announced = {r.signer for r in receipts if Tag.INTENT_EXPIRED in r.tags and r.at >= expired}
+    never_announced -= announced | signed
+    never_signed = never_announced | {r.signer for r in receipts if Tag.AUTHORITY_EXPIRED in r.tags} - signed
+    return len(never_announced) >= SIGNER_THRESHOLD or len(never_signed) == SIGNERS
 
 
 def has_left(

@@ -770,12 +770,20 @@ async def test_a_posting_of_no_amount_is_no_ledger(
 # The signers' own word that an intent ran out.
 
 
-def refuse(custody: FakeCustody, *signers: int, tag: Tag = Tag.INTENT_EXPIRED, after: int = 0) -> None:
-    """These signers refused the intent, so many seconds after it expired; custody shows nothing else."""
+def refuse(
+    custody: FakeCustody,
+    *signers: int,
+    tag: Tag = Tag.INTENT_EXPIRED,
+    after: int = 0,
+    announced: bool = False,
+) -> None:
+    """These signers refused the intent, so many seconds after it expired; all had announced it, or none."""
     intent = custody.world.intent(Asset.BTC)
     shown = withdrawal(custody)
     shown.state = STATES.STATE_EXPIRED
-    del shown.receipts[:], shown.refusals[:]
+    del shown.refusals[:]
+    if not announced:
+        del shown.receipts[:]
     for signer in signers:
         at = Seconds(intent.expires_at + after)
         refusal = custody.receipt(
@@ -797,6 +805,40 @@ async def test_one_signer_s_refusal_is_not_enough(
     """It may be the one that was taken over, and the other two have announced."""
     refuse(custody, 1, 1)
     assert await still_counted(released, custody, days=2) == 1
+
+
+async def test_an_announced_intent_that_every_signer_refused_as_too_late_is_signed_by_none(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 1, 2, tag=Tag.AUTHORITY_EXPIRED, announced=True)
+    assert await still_counted(released, custody, days=2) == 0
+
+
+async def test_two_signers_that_will_not_sign_are_not_enough(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    """The third may have signed in time, and the one of the two that lies adds its own."""
+    refuse(custody, 0, 2, tag=Tag.AUTHORITY_EXPIRED, announced=True)
+    assert await still_counted(released, custody, days=2) == 1
+
+
+async def test_a_signer_that_signed_does_not_say_that_it_never_will(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 1, 2, tag=Tag.AUTHORITY_EXPIRED, announced=True)
+    signed = custody.receipt(world.signers[1], world.intent(Asset.BTC), Act.SIGNED)
+    withdrawal(custody).receipts.append(signed)
+    assert await still_counted(released, custody, days=2) == 1
+
+
+async def test_one_that_never_announced_never_signs_either(
+    released: MarginEngine, custody: FakeCustody, world: World
+) -> None:
+    refuse(custody, 0, 1, tag=Tag.AUTHORITY_EXPIRED)
+    late = [*withdrawal(custody).refusals]
+    refuse(custody, 2)
+    withdrawal(custody).refusals.extend(late)
+    assert await still_counted(released, custody, days=2) == 0
 
 
 async def test_a_signer_that_also_announced_refused_nothing(
