@@ -91,7 +91,7 @@ class ChainRules(LedgerMachine):
         depth=st.integers(FINAL_BEHIND + 1, DEPTH_MAX),
         fate=FATES,
         lag=st.sampled_from([0, DEPTH_MAX]),
-        looked_at=st.sampled_from([True, False]),
+        looked_at=st.sampled_from([True, True, False]),
     )
     def break_finality(self, depth: int, fate: str, *, lag: int = 0, looked_at: bool = False) -> None:
         """Ethereum takes back what it called final, custody sees it, and perhaps a person does.

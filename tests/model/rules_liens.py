@@ -34,9 +34,20 @@ class LienRules(LedgerMachine):
         units=st.integers(1, 60_000),
         size=SIZES,
         kept_percent=st.sampled_from([None, 1, 60, 100]),
+        fresh=st.sampled_from([True, True, False]),
     )
-    def reserve(self, asset: Asset, units: int, size: str, *, kept_percent: int | None = None) -> None:
-        """And perhaps post so much of it at once."""
+    def reserve(
+        self,
+        asset: Asset,
+        units: int,
+        size: str,
+        *,
+        kept_percent: int | None = None,
+        fresh: bool = True,
+    ) -> None:
+        """At fresh prices or at whatever there are, and perhaps post so much of it at once."""
+        if fresh:
+            self.publish_prices()
         free = self.free(asset)
         sizes = {"some": some(asset, units).units, "all": free or 1, "more": free + 1}
         amount = amount_of(asset, sizes[size])

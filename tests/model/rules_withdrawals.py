@@ -215,14 +215,26 @@ class WithdrawalRules(ChainRules):
             self.watch()
         return name
 
-    @rule(ticks=st.integers(1, 4), rate=st.sampled_from([4000, 8000]), evict=st.booleans())
-    def a_fee_is_too_low(self, ticks: int, rate: int, *, evict: bool) -> None:
-        """What was offered is too little by now, or is refused: so many steps of another attempt."""
+    @rule(
+        ticks=st.integers(1, 4),
+        rate=st.sampled_from([4000, 8000]),
+        evict=st.booleans(),
+        mined=st.booleans(),
+    )
+    def a_fee_is_too_low(self, ticks: int, rate: int, *, evict: bool, mined: bool) -> None:
+        """What was offered is too little by now, or is refused: so many steps of another attempt.
+
+        And perhaps an earlier one is mined meanwhile.
+        """
         if evict:
             self.fees_change(rate, 3)
         self.house.bitcoin.rate = FeeRate(rate)
         self.house.ethereum.quote = replace(self.house.ethereum.quote, base_fee_per_gas_wei=3 * 10**9)
+        kept = list(self.house.bitcoin.sent)
         self.drive(3700, ticks)
+        if mined:
+            self.house.bitcoin.add([self.house.bitcoin.known[each] for each in kept])
+            self.mine(Asset.ETH, 1)
 
     @rule(index=st.integers(0, 2), tag=st.sampled_from([None, None, Tag.STALE_TIP, Tag.VELOCITY]))
     def a_signer_changes_its_mind(self, index: int, tag: Tag | None) -> None:

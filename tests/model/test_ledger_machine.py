@@ -14,7 +14,7 @@ class Everything(LienRules, WithdrawalRules, ProcessRules):
 
 
 TestEverything = Everything.TestCase
-TestEverything.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestEverything.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 @pytest.mark.slow

@@ -121,7 +121,6 @@ def test_the_same_transactions_in_other_blocks_change_nothing(walk: Walk, fate: 
 def test_what_is_lent_and_lost_is_a_shortfall_until_it_is_there_again(walk: Walk) -> None:
     walk.arrive(Asset.BTC, 60_000)
     walk.mine(Asset.BTC, CONFIRMATIONS)
-    walk.prices_change(10_000, "agree")
     walk.reserve(Asset.BTC, 1, "all", kept_percent=60)
     walk.reserve(Asset.BTC, 1, "all")
     walk.fork(Asset.BTC, CONFIRMATIONS, "never")
@@ -150,7 +149,6 @@ def test_a_settled_payout_is_opened_again_and_its_coins_stay_its_own(walk: Walk)
 
 def test_free_again_then_lent_then_taken_back_shows_as_a_shortfall(walk: Walk) -> None:
     walk.pay(Asset.BTC, 30_000, 40_000, blocks=FINALITY)
-    walk.prices_change(10_000, "agree")
     walk.reserve(Asset.BTC, 1, "all")
     walk.fork(Asset.BTC, FINALITY, "later")
     assert walk.custody.account.halts == {Halt.REORG_SHORTFALL}
@@ -164,7 +162,6 @@ def test_a_payout_whose_coins_never_come_back_stays_open_and_halted(walk: Walk) 
     walk.mine(Asset.BTC, CONFIRMATIONS)
     name = walk.pay(Asset.BTC, 80_000, 4_000)
     walk.mine(Asset.BTC, 1)
-    walk.prices_change(10_000, "agree")
     walk.reserve(Asset.BTC, 1, "all", kept_percent=100)
     walk.fork(Asset.BTC, CONFIRMATIONS + 1, "never")
     walk.let_everything_finish()
@@ -231,7 +228,6 @@ def test_broken_finality_halts_and_never_corrupts_the_books(walk: Walk, fate: st
     name = walk.pay(Asset.ETH, 30_000, 4_000, blocks=4)
     assert walk.state(name) is S.SETTLED
     (payout,) = walk.spends(Asset.ETH)
-    walk.prices_change(10_000, "agree")
     walk.reserve(Asset.ETH, 1, "all")
     before = walk.books()
     walk.break_finality(6, fate, lag=DEPTH_MAX)
@@ -253,7 +249,6 @@ def test_broken_finality_halts_and_never_corrupts_the_books(walk: Walk, fate: st
 def test_every_answer_is_given_again_by_the_next_process(walk: Walk) -> None:
     walk.pay(Asset.BTC, 30_000, 4_000, blocks=FINALITY)
     walk.pay(Asset.ETH, 30_000, 4_000)
-    walk.prices_change(10_000, "agree")
     walk.reserve(Asset.BTC, 10_000, "some", kept_percent=60)
     for name in sorted(walk.claims.liens):
         walk.give_back(name)

@@ -127,7 +127,7 @@ class Custody:
     def open(self) -> None:
         """What a process has of its database once it has opened it."""
         self.connection = sqlite3.connect(self.database or ":memory:", isolation_level=None)
-        self.connection.execute("PRAGMA synchronous = OFF")
+        self.connection.executescript("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY")
         migrate(self.connection)
         self.policy = self.ask(SqliteSnapshot.policy)
 
