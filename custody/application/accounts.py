@@ -130,7 +130,9 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
 
 
 def _require_unshared(party: Party, policy: Policy) -> None:
-    """One key under two entities would let one of them count as the other."""
+    """One key under two entities would let one of them count as the other; a machine's is no party's."""
+    if party.public_key in policy.machine_keys:
+        raise PolicyForbids(f"the key of {party.entity} is a machine's", tag=Tag.POLICY_SHARED_KEY)
     for key in policy.keys:
         if key.public_key == party.public_key and key.entity != party.entity:
             raise PolicyForbids(

@@ -54,6 +54,9 @@ class NodeUnavailable(Exception):  # noqa: N818 - it says what is the case
 class BitcoinView(Protocol):
     """What a signer asks of its node. Every method raises `NodeUnavailable`."""
 
+    async def check(self) -> None:
+        """Raises `NodeUnfit` where it is of another chain, or cannot serve a signer."""
+
     async def tip(self) -> BitcoinTip:
         """The best block."""
 

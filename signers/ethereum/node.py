@@ -46,6 +46,9 @@ class EthereumBlock:
 class EthereumView(Protocol):
     """What a signer asks of its node. Every method raises `NodeUnavailable`."""
 
+    async def check(self) -> None:
+        """Raises `NodeUnfit` where it is of another chain."""
+
     async def tip(self) -> EthereumBlock:
         """The latest block."""
 

@@ -144,6 +144,17 @@ class PeerReceiptSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeerHeadSeen:
+    """How far a peer's journal is, by its own signed word: to be held against it as a receipt of it is."""
+
+    kind: Literal["peer-head-seen"] = "peer-head-seen"
+    signer: SignerId
+    sequence: int
+    head: Digest
+    statement: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:
     """The exact transaction that is about to be signed. Written before any key is touched."""
 
@@ -215,6 +226,7 @@ Entry = (
     | AllowlistEntrySeen
     | Announced
     | PeerReceiptSeen
+    | PeerHeadSeen
     | Attempted
     | Signed
     | Refused
@@ -222,6 +234,11 @@ Entry = (
     | AnchorReopened
     | TimeSeen
 )
+
+
+FORGETTABLE: Final = (PeerReceiptSeen, PeerHeadSeen, Refused, AnchorFinal, AnchorReopened, TimeSeen)
+"""What was only looked at or refused. A journal that loses such records lets nothing happen twice, so peers
+are not told of them: each would answer with one of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

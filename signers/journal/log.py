@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
-from signers.journal.entries import Entry, Record, head_of
-from signers.journal.views import Views
+from signers.journal.entries import FORGETTABLE, Entry, Record, head_of
+from signers.journal.views import PeerHead, Views
 from signers.statements.identifiers import GENESIS, Digest, Seconds
 
 _SCHEMA: Final = """
@@ -51,6 +51,8 @@ class Journal:
         self.views = Views()
         self.sequence = 0
         self.head: Digest = GENESIS
+        self.decided = PeerHead(sequence=0, head=GENESIS)
+        """Of the latest record that must not be forgotten: what this signer tells its peers."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -97,8 +99,7 @@ class Journal:
             raise JournalCorrupt(f"record {sequence} does not read: {error}") from error
         if (record.sequence, record.previous) != (sequence, self.head):
             raise JournalCorrupt(f"record {sequence} does not follow the one before")
-        self.sequence, self.head = sequence, Digest(head)
-        self.views.apply(record)
+        self._stands(record, head=Digest(head))
 
     def guard(self, require_whole: Callable[[], None]) -> None:
         """Append from now on only what `require_whole` lets pass: it knows whether this is the newest one.
@@ -128,9 +129,14 @@ class Journal:
         except sqlite3.Error as error:
             self._broken = True
             raise JournalUnusable(f"record {record.sequence} could not be stored: {error}") from error
-        self.sequence, self.head = record.sequence, head
-        self.views.apply(record)
+        self._stands(record, head=head)
         return record
+
+    def _stands(self, record: Record, *, head: Digest) -> None:
+        self.sequence, self.head = record.sequence, head
+        if not isinstance(record.entry, FORGETTABLE):
+            self.decided = PeerHead(sequence=record.sequence, head=head)
+        self.views.apply(record)
 
     def head_at(self, sequence: int) -> Digest | None:
         """The head after that many records; `None` beyond the end."""

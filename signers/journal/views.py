@@ -15,6 +15,7 @@ from signers.journal.entries import (
     Attempted,
     Entry,
     OwnershipProven,
+    PeerHeadSeen,
     PeerReceiptSeen,
     Point,
     PolicyPinned,
@@ -43,7 +44,7 @@ class Conflict(ValueError):  # noqa: N818 - the tag's word: journal-conflict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerHead:
-    """The highest head seen of a peer's journal."""
+    """A place in a signer's journal, as others know it; 0 and `GENESIS` before its first record."""
 
     sequence: int
     head: Digest
@@ -114,6 +115,7 @@ class Views:
         self.intents: dict[Digest, IntentHistory] = {}
         self.digest_of: dict[IntentId, Digest] = {}
         self.peer_heads: dict[SignerId, PeerHead] = {}
+        """The highest seen of each peer's journal."""
         self.peer_receipts: dict[tuple[SignerId, Digest], PeerReceiptSeen] = {}
         self.refusals: dict[RefusalKey, Record] = {}
         self.last_refusal: dict[Digest, Record] = {}
@@ -165,7 +167,7 @@ class Views:
                 self._check_signed(entry)
             case AnchorFinal() | AnchorReopened():
                 _require(entry.intent_digest in self.intents, "the intent was not announced")
-            case PeerReceiptSeen():
+            case PeerReceiptSeen() | PeerHeadSeen():
                 seen = self.peer_heads.get(entry.signer)
                 forked = seen is not None and seen.sequence == entry.sequence and seen.head != entry.head
                 _require(not forked, f"the journal of {entry.signer} has two histories")
@@ -215,8 +217,8 @@ class Views:
                 self.ownership[entry.account] = entry
             case AllowlistEntrySeen():
                 self.allowlist_first_seen[entry.entry_digest] = record.at
-            case PeerReceiptSeen():
-                self._apply_peer_receipt(entry)
+            case PeerReceiptSeen() | PeerHeadSeen():
+                self._apply_peer(entry)
             case Refused():
                 key = (entry.account, entry.intent_digest, entry.tag, entry.inputs)
                 self.refusals[key] = self.last_refusal[entry.intent_digest] = record
@@ -228,8 +230,9 @@ class Views:
             case _:
                 self._apply_to_intent(record)
 
-    def _apply_peer_receipt(self, entry: PeerReceiptSeen) -> None:
-        self.peer_receipts[entry.signer, entry.intent_digest] = entry
+    def _apply_peer(self, entry: PeerReceiptSeen | PeerHeadSeen) -> None:
+        if isinstance(entry, PeerReceiptSeen):
+            self.peer_receipts[entry.signer, entry.intent_digest] = entry
         seen = self.peer_heads.get(entry.signer)
         if seen is None or entry.sequence > seen.sequence:
             self.peer_heads[entry.signer] = PeerHead(sequence=entry.sequence, head=entry.head)

@@ -26,12 +26,13 @@ async def receipt(signer: Signer, intent_digest: Digest, act: Act) -> Envelope |
 
 
 async def journal_head(signer: Signer, subject: SignerId, nonce: Nonce) -> Envelope:
-    """The highest head of a peer's journal that this signer has seen, bound to the peer's nonce.
+    """The highest head of a peer's journal that this signer has seen, or its own; bound to the peer's nonce.
 
     Answered at any time, also before this signer's own journal is confirmed: signers that all started at once
     would otherwise wait for each other for ever.
     """
-    seen = own_view_of(signer.journal, subject)
+    own = subject == signer.id
+    seen = signer.journal.decided if own else own_view_of(signer.journal, subject)
     return await signer.sealed(
         JournalHead(
             network=signer.network,

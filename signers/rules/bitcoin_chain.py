@@ -18,7 +18,7 @@ from signers.bitcoin.coins import (
     require_confirmed,
 )
 from signers.bitcoin.construct import UnsignedPayout, build_payout
-from signers.bitcoin.node import BitcoinView
+from signers.bitcoin.node import BitcoinView, NodeUnfit
 from signers.bitcoin.sign import (
     ImplementationsDisagree,
     PartialSignatures,
@@ -98,7 +98,11 @@ class BitcoinChain:
         self._keys = keys
 
     async def tip(self) -> Tip:
-        """See `Chain`."""
+        """See `Chain`. Of a node that is, at this moment, of the right chain and fit for a signer."""
+        try:
+            await answered(self._node.check())
+        except NodeUnfit as error:
+            raise Refusal(Tag.CHAIN_ID, str(error)) from error
         tip = await answered(self._node.tip())
         return Tip(
             point=Point(height=tip.height, block_hash=tip.block_hash),

@@ -87,7 +87,7 @@ class Chain(Protocol):
         """The best block.
 
         Raises:
-            Refusal: `chain-id` where the node is on another chain.
+            Refusal: `chain-id` where the node is on another chain, or not fit for a signer.
         """
 
     async def require_anchor(self, intent: Intent, account: Account) -> None:

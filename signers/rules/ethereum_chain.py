@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from signers.ethereum import eip191, node
 from signers.ethereum.address import require_address
 from signers.ethereum.construct import UnsignedPayout, build_payout
-from signers.ethereum.node import EthereumBlock, EthereumView, NodeUnfit
+from signers.ethereum.node import EthereumView, NodeUnfit
 from signers.ethereum.sign import ImplementationsDisagree, sign_payout
 from signers.ethereum.verify import VerifiedPayout, verify_payout
 from signers.journal import Point
@@ -32,13 +32,6 @@ from signers.statements.network import Network
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
 T = TypeVar("T")
-
-
-class OwnNode(EthereumView, Protocol):
-    """A view that also knows whether it is of the right chain."""
-
-    async def check(self) -> None:
-        """Raises `NodeUnfit` on another chain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +68,7 @@ class EthereumChain:
         *,
         own_id: SignerId,
         network: Network,
-        node: OwnNode,
+        node: EthereumView,
         joint: JointKeys,
         participants: tuple[SignerId, ...],
     ) -> None:
@@ -95,8 +88,12 @@ class EthereumChain:
         self._participants = participants
 
     async def tip(self) -> Tip:
-        """See `Chain`."""
-        block = await self._block()
+        """See `Chain`. Of a node that is, at this moment, of the right chain."""
+        try:
+            await answered(self._node.check())
+        except NodeUnfit as error:
+            raise Refusal(Tag.CHAIN_ID, str(error)) from error
+        block = await answered(self._node.tip())
         return Tip(
             point=Point(height=block.height, block_hash=block.block_hash),
             time=block.time,
@@ -115,14 +112,6 @@ class EthereumChain:
         refuse_unless(
             anchor.nonce == nonce, Tag.NONCE, f"the intent uses nonce {anchor.nonce}, next is {nonce}"
         )
-
-    async def _block(self) -> EthereumBlock:
-        """The latest block of a node that is, at this moment, of the right chain."""
-        try:
-            await answered(self._node.check())
-        except NodeUnfit as error:
-            raise Refusal(Tag.CHAIN_ID, str(error)) from error
-        return await answered(self._node.tip())
 
     async def anchor_is_final(
         self,

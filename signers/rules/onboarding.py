@@ -204,7 +204,7 @@ def require_policy(signer: Signer, account: Account) -> None:
 
 
 def require_parties(signer: Signer, envelope: Envelope, account: Account) -> None:
-    """All three parties signed, with keys that are nobody else's.
+    """All three parties signed, with keys that are nobody else's, and no machine's.
 
     Raises:
         Refusal: `account-parties` or `policy-shared-key`.
@@ -219,6 +219,9 @@ def require_parties(signer: Signer, envelope: Envelope, account: Account) -> Non
             Tag.POLICY_SHARED_KEY,
             f"the key of {parties.get(key.public_key)} stands in the policy under {key.entity}",
         )
+    # A custody host that signs for a party would be one.
+    machines = signer.policy.machine_keys.intersection(parties)
+    refuse_unless(not machines, Tag.POLICY_SHARED_KEY, f"a machine's key is a party's: {sorted(machines)}")
 
 
 def require_own_keys(signer: Signer, account: Account) -> None:

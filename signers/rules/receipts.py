@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 
-from signers.journal import IntentHistory, PeerReceiptSeen, document
+from signers.journal import IntentHistory, PeerHead, PeerReceiptSeen, document
 from signers.peers.port import PeerUnavailable
+from signers.rules.reconciliation import require_one_history
 from signers.rules.signer import Signer
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, SignerId
@@ -117,17 +118,8 @@ def require_not_forgotten(signer: Signer, relayed: Iterable[Envelope], intent_di
 
 
 def _write_down(signer: Signer, receipt: Receipt, envelope: Envelope) -> None:
-    known = signer.journal.views.peer_heads.get(receipt.signer)
-    forked = (
-        known is not None
-        and known.sequence == receipt.journal_sequence
-        and known.head != receipt.journal_head
-    )
-    refuse_unless(
-        not forked,
-        Tag.JOURNAL_CONFLICT,
-        f"the journal of {receipt.signer} has two records {receipt.journal_sequence}",
-    )
+    head = PeerHead(sequence=receipt.journal_sequence, head=receipt.journal_head)
+    require_one_history(signer.journal, receipt.signer, head)
     seen = PeerReceiptSeen(
         signer=receipt.signer,
         intent_digest=receipt.intent_digest,

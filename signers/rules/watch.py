@@ -1,8 +1,8 @@
 """What a signer does between calls, so that nothing of it hangs on custody asking.
 
-Confirm the journal with the peers after a start, and pin the policy in a new one; gather their announce
-receipts, so that each signer knows the others' journals while the timelock still runs; see which anchors are
-spent for good; remember the time.
+Confirm the journal with the peers after a start, and pin the policy in a new one; follow their journals and
+gather their announce receipts, so that each signer remembers the others' and knows of an intent while its
+timelock still runs; see which anchors are spent for good; remember the time.
 """
 
 from __future__ import annotations
@@ -79,14 +79,17 @@ async def _observe(signer: Signer, history: IntentHistory, now: Moment) -> None:
 
 
 async def _follow_peer(signer: Signer, peer: SignerId) -> None:
-    """Its receipts of everything that is live. What it does wrong stops or delays nothing but its own."""
+    """Its journal, and its receipts of everything live. What it does wrong stops or delays only its own."""
     try:
         async with asyncio.timeout(PEER_SECONDS_MAX):
+            await signer.reconciliation.follow(peer, at=signer.wall_clock())
             for history in signer.journal.views.live():
                 if peer in receipts.missing(signer, history):
                     await _gather(signer, history, peer)
     except (PeerUnavailable, TimeoutError) as error:
         _log.info("%s is not followed: %s %s", peer, type(error).__name__, error)
+    except Refusal as refusal:
+        _log.critical("%s is not followed: %s", peer, refusal)
 
 
 async def _gather(signer: Signer, history: IntentHistory, peer: SignerId) -> None:

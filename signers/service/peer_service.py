@@ -36,9 +36,9 @@ class PeerService(signer_pb2_grpc.PeerServiceServicer):
     async def GetJournalHead(  # noqa: N802 - the name in signer.proto
         self, request: pb.GetJournalHeadRequest, _context: Context
     ) -> pb.GetJournalHeadResponse:
-        """See signer.proto. A peer asks about its own journal only."""
+        """See signer.proto. A peer asks about its own journal, or about this signer's."""
         subject, nonce = codec.read_head_request(request)
-        if self._peers.get(caller.get()) != subject:
+        if subject not in (self._peers.get(caller.get()), self._signer.id):
             raise Fault(
                 code=grpc.StatusCode.PERMISSION_DENIED,
                 reason="caller-not-subject",

@@ -143,7 +143,7 @@ class Policy(Statement):
                 )
         if len({(key.public_key, key.role) for key in self.keys}) != len(self.keys):
             raise ValueError("a key stands twice under one role")
-        machines = {self.custody_attestation_key, *(signer.public_key for signer in self.signers)}
+        machines = self.machine_keys
         if len(machines) != len(self.signers) + 1 or machines & owners.keys():
             raise Refusal(Tag.POLICY_SHARED_KEY, "a machine's key stands twice, or among people's keys")
         if not 0 < self.admin_quorum <= len(self.entities(Role.ADMIN)):
@@ -203,6 +203,11 @@ class Policy(Statement):
     def entities(self, role: Role) -> frozenset[EntityId]:
         """The entities with a key of that role that is not revoked."""
         return frozenset(key.entity for key in self.keys if key.role is role and key.revoked_at is None)
+
+    @property
+    def machine_keys(self) -> frozenset[Ed25519Key]:
+        """Custody's and the signers' own: no person's, and no party's."""
+        return frozenset({self.custody_attestation_key, *(signer.public_key for signer in self.signers)})
 
     def terms_of(self, asset: Asset) -> AssetTerms:
         """How `asset` counts.

@@ -15,6 +15,7 @@ from eth_account.messages import encode_defunct
 
 from signers.bitcoin.coins import Coin, ConfirmedOutput, Outpoint
 from signers.bitcoin.node import NodeUnavailable as BitcoinNodeUnavailable
+from signers.bitcoin.node import NodeUnfit as BitcoinNodeUnfit
 from signers.bitcoin.rpc import BitcoinTip
 from signers.ethereum.node import EthereumBlock, NodeUnfit
 from signers.ethereum.node import NodeUnavailable as EthereumNodeUnavailable
@@ -99,6 +100,8 @@ class FakeBitcoinNode:
     now: Callable[[], Seconds]
     salt: int = 0
     down: bool = False
+    unfit: bool = False
+    """Of another chain, or without index of transactions."""
     blocks: list[tuple[BlockHash, Seconds, list[CTransaction]]] = field(default_factory=list)
 
     def mine(self, *transactions: CTransaction, count: int = 1) -> None:
@@ -137,6 +140,11 @@ class FakeBitcoinNode:
     def _require_up(self) -> None:
         if self.down:
             raise BitcoinNodeUnavailable("down")
+
+    async def check(self) -> None:
+        self._require_up()
+        if self.unfit:
+            raise BitcoinNodeUnfit("of another chain")
 
     async def tip(self) -> BitcoinTip:
         self._require_up()

@@ -498,11 +498,14 @@ async def test_an_intent_for_another_chain(stage: Stage) -> None:
         )
 
 
+@pytest.mark.parametrize("asset", Asset)
 @refuses(Tag.CHAIN_ID)
-async def test_the_own_node_is_on_another_chain(stage: Stage) -> None:
-    stage.ethereum.chain = 1
+async def test_the_own_node_is_on_another_chain(stage: Stage, asset: Asset) -> None:
+    """Also one that was down when the signer started, so that nothing could be asked of it then."""
+    stage.bitcoin.unfit = asset is Asset.BTC
+    stage.ethereum.chain = 1 if asset is Asset.ETH else stage.ethereum.chain
     with refused(Tag.CHAIN_ID):
-        await announce(stage[0], stage.announcement(stage.intent(Asset.ETH)))
+        await announce(stage[0], stage.announcement(stage.intent(asset)))
 
 
 @pytest.mark.parametrize("nonce", [0, 2])

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ from signers.statements.identifiers import AccountId, Digest, EthereumAddress, P
 from signers.statements.network import Network
 from signers.statements.policy import Policy
 from signers.statements.refusals import Tag
-from tests.factories import DAY, World, build_world
+from tests.factories import DAY, Person, World, build_world
 from tests.signers.fakes import real_proof
 from tests.signers.marks import refused, refuses
 from tests.signers.stage import Stage
@@ -190,6 +191,23 @@ async def test_a_partys_key_stands_in_the_policy_under_another_entity(fresh: Sta
     shared = replace(world.account.secured_party, public_key=world.approvers[1].public_key)
     account = replace(world.account, secured_party=shared)
     envelope = world.sign(account, world.pledgor, world.approvers[1], world.custodian)
+    with refused(Tag.POLICY_SHARED_KEY):
+        await cosign_account(fresh[0], envelope, await fresh.account_keys())
+
+
+@pytest.mark.parametrize("role", ["pledgor", "secured_party", "custodian"])
+@pytest.mark.parametrize("machine", ["custody", "signer"])
+@refuses(Tag.POLICY_SHARED_KEY)
+async def test_a_machines_key_stands_in_the_account_as_a_partys(
+    fresh: Stage, role: str, machine: str
+) -> None:
+    world = fresh.world
+    key = world.attestation.key if machine == "custody" else world.signers[2].statement_key
+    party = Person(entity=getattr(world, role).entity, key=key)
+    changes: dict[str, Any] = {role: party.party}
+    account = replace(world.account, **changes)
+    people = {"pledgor": world.pledgor, "secured_party": world.secured_party, "custodian": world.custodian}
+    envelope = world.sign(account, *{**people, role: party}.values())
     with refused(Tag.POLICY_SHARED_KEY):
         await cosign_account(fresh[0], envelope, await fresh.account_keys())
 

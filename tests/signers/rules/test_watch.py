@@ -7,9 +7,11 @@ import pytest
 from signers.rules import watch
 from signers.rules.announce import announce
 from signers.rules.receipts import missing
+from signers.rules.reconciliation import HEADS_SECONDS
+from signers.rules.sign import sign
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import Digest, SignerId
+from signers.statements.identifiers import Digest, Nonce, SignerId
 from signers.statements.refusals import Tag
 from tests.signers.marks import refused
 from tests.signers.stage import Stage
@@ -119,6 +121,67 @@ async def test_a_silent_peer_keeps_everything_refused_and_nothing_is_written(sta
     stage.wires.down.clear()
     assert await watch.tick(signer)
     await announce(signer, stage.announcement(stage.intent(Asset.BTC)))
+
+
+async def test_a_journal_rolled_back_to_an_announcement_is_noticed_by_the_peers(stage: Stage) -> None:
+    """It forgets attempts and fees, of which no announce receipt tells."""
+    intent, receipts = await stage.announced(Asset.BTC)
+    for signer in stage.signers:
+        await watch.tick(signer)
+    saved = await stage.saved(0)
+    await sign(stage[0], stage.signing(intent, receipts))
+    stage.advance(HEADS_SECONDS)
+    await watch.tick(stage[1])
+    stage.restore(0, saved)
+    assert not await watch.tick(stage[0])
+    assert stage[0].reconciliation.behind
+
+
+async def test_signers_that_follow_each_other_come_to_rest(stage: Stage) -> None:
+    """That a peer's journal grew is no reason for one's own to grow, and for the peer's again."""
+    await stage.announced(Asset.BTC)
+    for _ in range(2):
+        stage.advance(HEADS_SECONDS)
+        for signer in stage.signers:
+            await watch.tick(signer)
+    before = [signer.journal.sequence for signer in stage.signers]
+    stage.advance(HEADS_SECONDS)
+    for signer in stage.signers:
+        await watch.tick(signer)
+    assert [signer.journal.sequence for signer in stage.signers] == before
+
+
+async def test_a_peer_writes_no_more_into_this_journal_than_a_head_a_minute(stage: Stage) -> None:
+    await watch.tick(stage[0])
+    before = stage[0].journal.sequence
+    await announce(stage[1], stage.announcement(stage.intent(Asset.BTC)))
+    stage.advance(HEADS_SECONDS - 1)
+    await watch.tick(stage[0])
+    assert stage[0].journal.sequence == before
+    stage.advance(1)
+    await watch.tick(stage[0])
+    assert stage[0].journal.sequence == before + 1
+
+
+async def test_a_peer_that_tells_two_histories_of_its_journal_raises_an_alarm(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, peer = stage.world, stage.world.signers[1]
+    await watch.tick(stage[0])
+    known = stage[0].journal.views.peer_heads[peer.signer]
+    truth = stage.wires.journal_head
+
+    async def lie(asked: SignerId, *, subject: SignerId, nonce: Nonce) -> Envelope:
+        if asked != peer.signer:
+            return await truth(asked, subject=subject, nonce=nonce)
+        return world.cosign(world.journal_head(peer, peer, nonce=nonce, sequence=known.sequence), peer)
+
+    monkeypatch.setattr(stage.wires, "journal_head", lie)
+    stage.advance(HEADS_SECONDS)
+    assert await watch.tick(stage[0])
+    assert stage[0].journal.views.peer_heads[peer.signer] == known
+    (alarm,) = [each for each in caplog.records if each.levelname == "CRITICAL"]
+    assert f"has two records {known.sequence}" in alarm.getMessage()
 
 
 async def test_a_rolled_back_journal_is_noticed_by_the_peers(stage: Stage) -> None:

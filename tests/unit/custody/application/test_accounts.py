@@ -118,6 +118,15 @@ def test_a_party_key_is_not_another_entitys_in_the_policy(custody: Custody) -> N
     assert error.tag is Tag.POLICY_SHARED_KEY
 
 
+@pytest.mark.parametrize("machine", ["custody", "signer"])
+def test_a_machines_key_is_no_partys(custody: Custody, machine: str) -> None:
+    world = custody.world
+    key = world.attestation.public_key if machine == "custody" else world.signers[2].public_key
+    party = Party(entity=world.pledgor.entity, public_key=key)
+    error = unchanged(custody, lambda: custody.create_account(pledgor=party), PolicyForbids)
+    assert error.tag is Tag.POLICY_SHARED_KEY
+
+
 def test_without_a_policy_nothing_begins() -> None:
     custody = Custody()
     unchanged(custody, custody.create_account, StateConflict)

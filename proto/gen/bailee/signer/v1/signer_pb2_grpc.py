@@ -379,7 +379,8 @@ class PeerServiceServicer:
 
     def GetJournalHead(self, request, context):
         """Reads the highest head of the asking signer's journal that this signer has seen, bound to a fresh nonce: how a
-        signer with a rolled-back journal finds out before it signs anything. NOT_FOUND: none was seen.
+        signer with a rolled-back journal finds out before it signs anything. Or how far this signer's own journal is, for
+        the other to remember.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
