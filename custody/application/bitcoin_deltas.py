@@ -16,15 +16,15 @@ from signers.statements.identifiers import AccountId, Seconds
 
 
 def add(uow: UnitOfWork, blocks: Sequence[BitcoinBlock], *, now: Seconds) -> None:
-    """Add blocks, then credit and settle by the depth that the new tip gives."""
+    """Add blocks, then credit and settle by the depth that the new tip gives, if the policy accepts it."""
     for block in blocks:
         for movement in block.movements:
             _move(uow, movement, block.block, now=now)
     uow.add_blocks(Asset.BTC, [block.block for block in blocks])
-    tip = uow.tip(Asset.BTC)
-    if tip is None:
+    tip, policy = uow.tip(Asset.BTC), policy_in_force(uow).policy
+    if tip is None or Asset.BTC not in policy.eligible:
         return
-    terms = policy_in_force(uow).policy.terms_of(Asset.BTC)
+    terms = policy.terms_of(Asset.BTC)
     # A block at the tip has one confirmation.
     for deposit in uow.pending_deposits(Asset.BTC, up_to=tip.height - terms.confirmations + 1):
         arrivals.credit(uow, deposit, now=now)

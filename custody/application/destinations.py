@@ -139,7 +139,7 @@ def _read_entry(
             tag=Tag.ALLOWLIST_COOLING,
             data={"cooling_seconds": str(policy.allowlist_cooling_seconds)},
         )
-    if all(terms.asset is not entry.destination.asset for terms in policy.assets):
+    if entry.destination.asset not in policy.eligible:
         raise AssetNotEligible(f"{entry.destination.asset} is not eligible", field="envelope")
     return entry
 

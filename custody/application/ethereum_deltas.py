@@ -26,8 +26,7 @@ from signers.statements.identifiers import AccountId, Seconds
 
 
 def add(uow: UnitOfWork, delta: EthereumDelta, *, now: Seconds) -> None:
-    """Add blocks, then settle and credit what the finalised block proves."""
-    policy_in_force(uow).policy.terms_of(Asset.ETH)
+    """Add blocks, then settle and credit what the finalised block proves, if the policy accepts ether."""
     for block in delta.blocks:
         for movement in block.movements:
             _move(uow, movement, block, now=now)
@@ -36,7 +35,8 @@ def add(uow: UnitOfWork, delta: EthereumDelta, *, now: Seconds) -> None:
         return
     if delta.finalised not in uow.blocks(Asset.ETH):
         raise FieldInvalid(f"{delta.finalised} is not on the recorded chain", field="finalised")
-    for balance in delta.balances:
+    eligible = Asset.ETH in policy_in_force(uow).policy.eligible
+    for balance in delta.balances if eligible else ():
         _finalise(uow, balance, delta.finalised, now=now)
     uow.save_finalised(delta.finalised)
 

@@ -175,7 +175,7 @@ def require_priced(asset: Asset, *, policy: Policy, prices: PriceSet, now: Secon
         PricesStale: too few fresh prices that agree.
         AssetNotEligible: the policy has no terms for it.
     """
-    if all(terms.asset is not asset for terms in policy.assets):
+    if asset not in policy.eligible:
         raise AssetNotEligible(f"{asset} is not eligible", field="envelope")
     status = quoted(prices, asset, policy=policy, now=now).status
     if status is not ValueStatus.OK:

@@ -209,6 +209,11 @@ class Policy(Statement):
         """Custody's and the signers' own: no person's, and no party's."""
         return frozenset({self.custody_attestation_key, *(signer.public_key for signer in self.signers)})
 
+    @property
+    def eligible(self) -> frozenset[Asset]:
+        """What it has terms for."""
+        return frozenset(terms.asset for terms in self.assets)
+
     def terms_of(self, asset: Asset) -> AssetTerms:
         """How `asset` counts.
 

@@ -26,6 +26,7 @@ from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.identifiers import BlockHash
+from tests.factories import build_world
 from tests.unit.custody.scenario import Custody, active, txid, unchanged
 
 COIN = 10**8
@@ -362,6 +363,25 @@ def test_a_transaction_that_is_no_attempt_halts_the_account() -> None:
     custody = active()
     custody.advance_ethereum(executed(custody, ETHER, 21_000))
     assert custody.account.halts == {Halt.UNKNOWN_SPEND}
+
+
+@pytest.mark.parametrize("asset", Asset)
+def test_what_the_policy_has_no_terms_for_is_followed_and_stays_pending(asset: Asset) -> None:
+    """Accounts have addresses on both chains, whatever the policy accepts: somebody will pay to them."""
+    policy = build_world().policy
+    eligible = {
+        "assets": tuple(each for each in policy.assets if each.asset is not asset),
+        "limits": tuple(each for each in policy.limits if each.total.asset is not asset),
+        "tiers": tuple(each for each in policy.tiers if each.up_to.asset is not asset),
+    }
+    custody = Custody(build_world(policy_changes=eligible))
+    custody.onboard()
+    custody.mine(custody.arrival("a", 100), count=6)
+    custody.advance_ethereum(custody.received(100), balance=100)
+    custody.advance_ethereum(balance=100)
+    found = {each: (books(custody, each).pending, books(custody, each).available) for each in Asset}
+    assert found == {each: (100, 0) if each is asset else (0, 100) for each in Asset}
+    assert not custody.account.halts
 
 
 def test_a_finalised_block_is_a_recorded_one(custody: Custody) -> None:
