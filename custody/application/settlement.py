@@ -20,7 +20,11 @@ def confirm(
 ) -> Withdrawal:
     """A block holds one of its attempts. Nothing is posted before that is final."""
     state = step(withdrawal.state, WithdrawalEvent.CONFIRMED)
-    confirmed = replace(withdrawal, state=state, confirmation=confirmation)
+    attempts = tuple(
+        replace(each, broadcast_at=each.broadcast_at or now) if each.number == confirmation.attempt else each
+        for each in withdrawal.attempts
+    )
+    confirmed = replace(withdrawal, state=state, attempts=attempts, confirmation=confirmation)
     return save(uow, existing_account(uow, withdrawal.account), confirmed, now=now)
 
 

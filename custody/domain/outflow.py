@@ -92,6 +92,7 @@ class Attempt:
     """The complete transaction as nodes take it."""
     created_at: Seconds
     broadcast_at: Seconds | None = None
+    """When a node was known to have it, from us or in a block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,3 +177,8 @@ class Withdrawal:
     def payout(self) -> Attempt | None:
         """The latest attempt whose transaction is on record: what nodes are given."""
         return next((each for each in reversed(self.attempts) if each.raw is not None), None)
+
+    @property
+    def sent(self) -> Attempt | None:
+        """The latest attempt that a node has had."""
+        return next((each for each in reversed(self.attempts) if each.broadcast_at is not None), None)

@@ -28,7 +28,7 @@ from custody.application.ports.verification import PayoutVerifier, TransactionIn
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.domain.outflow import Attempt, Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import SPENDABLE, WithdrawalState
 from custody.workers.chain_health import ChainHealth
 from custody.workers.coin_selection import CoinsInsufficient, FeesUnaffordable, select_coins
 from custody.workers.outflow_case import OutflowCase, read_case
@@ -48,9 +48,6 @@ BUMP_AFTER_SECONDS: Final = 3600
 TIMELOCK_RETRY_SECONDS: Final = 5
 PASSING: Final = frozenset({Tag.TIMELOCK_RUNNING, Tag.STALE_TIP, Tag.CLOCK_SKEW})
 """Refusals that pass by themselves: asked again soon, without a growing pause."""
-
-_SENT: Final = frozenset({WithdrawalState.SIGNING, WithdrawalState.BROADCAST})
-"""Nodes may have an attempt, also while the next one is being signed."""
 
 Step = Callable[[OutflowCase], Awaitable[bool]]
 _log = logging.getLogger(__name__)
@@ -123,7 +120,7 @@ class WithdrawalDriver:
             step = self._steps.get(case.withdrawal.state)
             if case.account.halted:
                 # Nothing more leaves it; what a node already has is past halting.
-                step = self._remind if case.withdrawal.state in _SENT else None
+                step = self._remind if case.withdrawal.state in SPENDABLE else None
             if step is None:
                 return False
             progress = await step(case)
@@ -275,7 +272,7 @@ class WithdrawalDriver:
         """BROADCAST: nodes forget, signers are left half asked, and what costs too little by now waits."""
         now, attempt = self._clock(), case.attempt
         self._pauses.wait(_key(case.withdrawal), seconds=REBROADCAST_SECONDS, now=now)
-        refused = await self._send_again(case)
+        refused = await self._send_again(case, case.withdrawal.payout)
         if attempt.raw is None:
             return await self._begin(case, fee=attempt.fee, inputs=attempt.inputs)
         if not refused and not self._waited_long(attempt, now):
@@ -283,18 +280,18 @@ class WithdrawalDriver:
         return await self._pricing.worth_bumping(case, refused=refused) and await self._attempt(case)
 
     async def _remind(self, case: OutflowCase) -> bool:
-        """Whatever else happens, nodes are given the latest transaction again, now and then."""
+        """Whatever else happens, nodes are given again what they had, now and then."""
         subject = (*_key(case.withdrawal), "sent")
-        if case.withdrawal.payout is not None and self._pauses.due(subject, now=self._clock()):
+        if self._pauses.due(subject, now=self._clock()):
             self._pauses.wait(subject, seconds=REBROADCAST_SECONDS, now=self._clock())
-            await self._send_again(case)
+            await self._send_again(case, case.withdrawal.sent)
         return False
 
-    async def _send_again(self, case: OutflowCase) -> bool:
-        """Whether nodes refuse the latest transaction on record for its fee."""
+    async def _send_again(self, case: OutflowCase, attempt: Attempt | None) -> bool:
+        """Whether nodes refuse an attempt for its fee."""
         try:
-            if case.withdrawal.payout is not None:
-                await self._send(case, case.withdrawal.payout)
+            if attempt is not None:
+                await self._send(case, attempt)
         except BroadcastRejected as error:
             # An earlier attempt may stand in a block already: the watcher will say so.
             _log.info("%s of %s: %s", *_key(case.withdrawal), error)
@@ -310,7 +307,7 @@ class WithdrawalDriver:
             raise TransactionInvalid(f"attempt {attempt.number} went out as {sent}")
 
     def _waited_long(self, attempt: Attempt, now: Seconds) -> bool:
-        # Of one that was first seen in a block nobody wrote down when it was sent.
+        # A reorganisation can lead back to one that overtook its own broadcast.
         return now - (attempt.broadcast_at or attempt.created_at) >= BUMP_AFTER_SECONDS
 
     def _answer(self, case: OutflowCase, receipt: Envelope) -> receipts.RecordAnswer:

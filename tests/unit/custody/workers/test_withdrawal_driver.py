@@ -469,6 +469,39 @@ async def test_a_halted_account_sends_again_what_nodes_had_and_attempts_nothing_
     assert len(stage.present(Asset.BTC).attempts) == len(stage.bitcoin.mempool) == 1
 
 
+async def test_what_no_node_ever_took_does_not_leave_a_halted_account() -> None:
+    stage = await funded(Asset.BTC)
+    await until(stage, Asset.BTC, WithdrawalState.SIGNED)
+    raise_fees(stage, 3)
+    await stage.driver.tick()
+    assert stage.state(Asset.BTC) is WithdrawalState.SIGNING
+    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
+    stage.custody.do(accounts.halt, halt)
+    raise_fees(stage, 1)
+    stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
+    await stage.drive()
+    assert not stage.bitcoin.sent
+
+
+async def test_a_halted_account_sends_again_what_a_reorganisation_took_from_its_block() -> None:
+    """Also if the process had died before it wrote down that nodes had it."""
+    stage = await funded(Asset.BTC)
+    await until(stage, Asset.BTC, WithdrawalState.SIGNED)
+    payout = stage.present(Asset.BTC).payout
+    assert payout is not None
+    assert payout.raw is not None
+    await stage.bitcoin.broadcast(payout.raw)
+    stage.bitcoin.mine()
+    await stage.watch()
+    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
+    stage.custody.do(accounts.halt, halt)
+    stage.bitcoin.reorg(1, drop=True)
+    await stage.watch()
+    stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)
+    await stage.drive()
+    assert list(stage.bitcoin.mempool) == [payout.transaction_id]
+
+
 async def test_an_ethereum_payout_that_fails_costs_its_fee_and_pays_nothing() -> None:
     stage = await funded(Asset.ETH)
     stage.ethereum.failing = True
