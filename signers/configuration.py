@@ -130,6 +130,8 @@ class Configuration(BaseSettings):
         certificates = {peer.certificate_name for peer in self.peers}
         if len(self.peers) != PEERS or self.signer in names or not len(names) == len(certificates) == PEERS:
             raise ValueError(f"peers: exactly the {PEERS} other signers, each once")
+        if certificates.intersection(self.custody_certificate_names):
+            raise ValueError("custody_certificate_names: a peer's certificate is not custody's")
         return self
 
     @classmethod

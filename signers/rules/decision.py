@@ -8,7 +8,6 @@ from typing import Final
 
 from signers.journal import (
     REFUSALS_PER_HOUR_MAX,
-    Announced,
     Detail,
     IntentHistory,
     Record,
@@ -116,18 +115,26 @@ def refusal_receipt(signer: Signer, record: Record) -> Receipt:
 
 def announce_receipt(signer: Signer, history: IntentHistory) -> Receipt:
     """The receipt that an intent was announced here."""
-    return _receipt(signer, history, history.record, act=Act.ANNOUNCED, transaction=None)
+    inputs = _authority(signer, history)
+    return _receipt(signer, history, history.record, act=Act.ANNOUNCED, transaction=None, inputs=inputs)
 
 
 def signature_receipt(signer: Signer, history: IntentHistory, record: Record) -> Receipt:
     """The receipt that an attempt was signed here."""
     assert isinstance(record.entry, Signed)  # noqa: S101 - only signatures are looked up here
     transaction = record.entry.transaction_digest
-    return _receipt(signer, history, record, act=Act.SIGNED, transaction=transaction)
+    inputs = _authority(signer, history) | _announcements(signer, history)
+    return _receipt(signer, history, record, act=Act.SIGNED, transaction=transaction, inputs=inputs)
 
 
 def _receipt(
-    signer: Signer, history: IntentHistory, record: Record, *, act: Act, transaction: Digest | None
+    signer: Signer,
+    history: IntentHistory,
+    record: Record,
+    *,
+    act: Act,
+    transaction: Digest | None,
+    inputs: set[Digest],
 ) -> Receipt:
     return Receipt(
         network=signer.network,
@@ -136,7 +143,7 @@ def _receipt(
         account=history.intent.account,
         intent_digest=history.digest,
         tags=(),
-        inputs=_inputs(signer, history.entry),
+        inputs=tuple(sorted(inputs)),
         transaction=transaction,
         ethereum_custody=_custody(signer, history.intent.asset),
         journal_sequence=record.sequence,
@@ -145,9 +152,19 @@ def _receipt(
     )
 
 
-def _inputs(signer: Signer, announced: Announced) -> tuple[Digest, ...]:
-    documents = (announced.intent, announced.release, announced.allowlist_entry)
-    return tuple(sorted({document.envelope.digest for document in documents} | {signer.policy_digest}))
+def _authority(signer: Signer, history: IntentHistory) -> set[Digest]:
+    """What lets the intent be: what was handed over, and what this signer had agreed to before."""
+    entry, account = history.entry, signer.journal.views.accounts[history.intent.account]
+    handed_over = (entry.intent, entry.release, entry.allowlist_entry)
+    agreed = {signer.policy_digest, account.account_digest}
+    return {document.envelope.digest for document in handed_over} | agreed
+
+
+def _announcements(signer: Signer, history: IntentHistory) -> set[Digest]:
+    """Every signer's receipt that it knows of the intent, the own one included."""
+    seen = signer.journal.views.peer_receipts
+    theirs = {seen[peer, history.digest].receipt.envelope.digest for peer in signer.peer_ids}
+    return theirs | {announce_receipt(signer, history).digest}
 
 
 def _custody(signer: Signer, asset: Asset | None) -> EthereumCustody | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Final
+
 from signers.journal import Journal, PolicyPinned, document
 from signers.rules.signer import Signer
+from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, Seconds
 from signers.statements.network import Network
@@ -11,7 +15,18 @@ from signers.statements.policy import Policy, Role
 from signers.statements.quorum import approvals
 from signers.statements.refusals import Tag, refuse_unless
 
-APPROVERS_MIN_ON_MAINNET = 2
+APPROVERS_MIN: Final = 2
+"""One entity alone is no quorum."""
+COOLING_SECONDS_MIN: Final = Seconds(24 * 3600)
+"""A day: whoever's key may have been stolen is awake once in it."""
+TIMELOCK_SECONDS_MIN: Final = Seconds(3600)
+"""An hour: the least in which somebody who is called can look at an announcement and answer it."""
+TIMELOCK_BLOCKS_MIN: Final = {Asset.BTC: 3, Asset.ETH: 150}
+"""Half of what comes in that hour on average: blocks come unevenly, and a clock can be set."""
+WINDOW_SECONDS_MIN: Final = Seconds(24 * 3600)
+"""A day: a limit of each hour could be taken again and again in one night."""
+BITCOIN_DEPTH_MIN: Final = 6
+"""A miner of a tenth of the work overtakes six blocks in one of four thousand tries (Nakamoto 2008, § 11)."""
 
 
 class PolicyUnfit(Exception):  # noqa: N818 - named for what is the case
@@ -43,13 +58,32 @@ def read_policy(data: bytes, *, network: Network, pinned: Digest, at: Seconds) -
 
 
 def _require_strong(policy: Policy) -> None:
-    """What development may do and production may not."""
+    """What development may do and production may not: rules that hold, and protect from nothing."""
+    tiers = sorted(policy.tiers, key=lambda tier: tier.up_to.asset)  # each asset's stay in their order
+    larger = [(a, b) for a, b in pairwise(tiers) if a.up_to.asset is b.up_to.asset]
     faults = {
-        "a quorum of one": min(policy.allowlist_approvers, *(tier.approvers for tier in policy.tiers))
-        < APPROVERS_MIN_ON_MAINNET,
-        "one admin": policy.admin_quorum < APPROVERS_MIN_ON_MAINNET,
-        "no cooling-off": policy.allowlist_cooling_seconds == 0,
-        "a tier without timelock": any(not tier.timelock_seconds for tier in policy.tiers),
+        "a quorum of one": min(policy.allowlist_approvers, *(t.approvers for t in tiers)) < APPROVERS_MIN,
+        "one admin": policy.admin_quorum < APPROVERS_MIN,
+        f"a cooling-off below {COOLING_SECONDS_MIN} s": policy.allowlist_cooling_seconds
+        < COOLING_SECONDS_MIN,
+        f"a timelock below {TIMELOCK_SECONDS_MIN} s or the blocks of half that time": any(
+            t.timelock_seconds < TIMELOCK_SECONDS_MIN
+            or t.timelock_blocks < TIMELOCK_BLOCKS_MIN[t.up_to.asset]
+            for t in tiers
+        ),
+        "a larger amount with fewer approvers or a shorter timelock": any(
+            b.approvers < a.approvers
+            or b.timelock_seconds < a.timelock_seconds
+            or b.timelock_blocks < a.timelock_blocks
+            for a, b in larger
+        ),
+        f"a limit's window below {WINDOW_SECONDS_MIN} s": any(
+            limit.window_seconds < WINDOW_SECONDS_MIN for limit in policy.limits
+        ),
+        # Final is no earlier: the policy's own type sees to that.
+        f"bitcoin credited before {BITCOIN_DEPTH_MIN} blocks": any(
+            terms.asset is Asset.BTC and terms.confirmations < BITCOIN_DEPTH_MIN for terms in policy.assets
+        ),
     }
     found = [name for name, present in faults.items() if present]
     if found:

@@ -106,20 +106,22 @@ class Edge(grpc.aio.ServerInterceptor):
             self._under_way[whose] -= 1
 
     def _authorised(self, service: str, context: grpc.aio.ServicerContext[Any, Any]) -> str:
-        names = [name.decode() for name in context.auth_context().get("x509_subject_alternative_name", [])]
-        if len(names) != 1:
+        told = context.auth_context()
+        names = tuple(told.get("x509_subject_alternative_name", ()))
+        if len(names) != 1 or names != tuple(told.get("peer_dns", ())):
             raise Fault(
                 code=grpc.StatusCode.UNAUTHENTICATED,
                 reason="certificate-name",
-                message="a client certificate carries exactly one name",
+                message="a client certificate carries exactly one name, a DNS name",
             )
-        if service != HEALTH and names[0] not in self._callers.get(service, frozenset()):
+        name = names[0].decode("ascii", "replace")
+        if service != HEALTH and name not in self._callers.get(service, frozenset()):
             raise Fault(
                 code=grpc.StatusCode.PERMISSION_DENIED,
                 reason="caller-not-allowed",
-                message=f"{names[0]} may not call {service}",
+                message=f"{name} may not call {service}",
             )
-        return names[0]
+        return name
 
 
 def _require_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:

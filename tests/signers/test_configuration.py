@@ -57,6 +57,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
         ('listen = "127.0.0.1:7001"', 'listen = "7001"', "listen"),
         ('signer = "signer-3"', 'signer = "signer-2"', "peers"),
         ('signer = "signer-3"', 'signer = "signer-1"', "peers"),
+        ('["custody.bailee"]', '["custody.bailee", "signer-2.bailee"]', "custody_certificate_names"),
         ("clock_skew_max_seconds = 7200", "clock_skew_max_seconds = 7201", "clock_skew_max_seconds"),
         ('user = "signer-1"', "", "bitcoin"),
         ('url = "https://127.0.0.1:8201"', 'url = "http://127.0.0.1:8201"', "vault.url"),

@@ -46,7 +46,10 @@ async def test_baseline(stage: Stage, asset: Asset) -> None:
     assert (receipt.act, receipt.intent_digest, receipt.tags) == (Act.ANNOUNCED, intent.digest, ())
     assert receipt.journal_head == stage[0].journal.head_at(receipt.journal_sequence)
     assert receipt.ethereum_custody == ("single-holder" if asset is Asset.ETH else None)
-    assert {intent.digest, stage.world.policy.digest} < set(receipt.inputs)
+    world = stage.world
+    release, entry = world.release_envelope(intent), world.allowlist_envelope(asset)
+    stood_on = {intent.digest, release.digest, entry.digest, world.policy.digest, world.account.digest}
+    assert set(receipt.inputs) == stood_on
 
 
 async def test_asked_again_it_answers_the_same_bytes_whatever_has_become_of_the_intent(stage: Stage) -> None:

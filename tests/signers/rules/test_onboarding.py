@@ -1,6 +1,5 @@
 """Keys, co-signature and proof of ownership: the valid baseline, and one change for each refusal."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +20,11 @@ from signers.rules.onboarding import (
     create_account_key,
     prove_ownership,
 )
-from signers.rules.policy import PolicyUnfit, pin, read_policy
-from signers.statements import canonical
 from signers.statements.account import Account, AccountKey
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, EthereumAddress, Proof, Seconds
 from signers.statements.network import Network
-from signers.statements.policy import Policy
 from signers.statements.refusals import Tag
 from tests.factories import DAY, Person, World, build_world
 from tests.signers.fakes import real_proof
@@ -230,66 +226,6 @@ async def test_custody_cannot_have_keys_made_without_end(
     await create_account_key(fresh[0], AccountId("acct-one"), Asset.BTC)
     with pytest.raises(onboarding.CapacityReached):
         await create_account_key(fresh[0], AccountId("acct-two"), Asset.BTC)
-
-
-# The policy itself.
-
-
-def read(world: World, envelope: Envelope, **changes: object) -> Policy:
-    told = {"network": world.network, "pinned": envelope.digest, "at": world.now, **changes}
-    policy, _ = read_policy(envelope.to_json(), **told)  # type: ignore[arg-type] # changes are a test's
-    return policy
-
-
-def test_baseline_policy() -> None:
-    world = build_world()
-    assert read(world, world.policy_envelope) == world.policy
-
-
-@refuses(Tag.POLICY_DIGEST)
-def test_a_policy_that_is_not_the_pinned_one() -> None:
-    world = build_world()
-    with refused(Tag.POLICY_DIGEST):
-        read(world, world.policy_envelope, pinned=Digest("ab" * 32))
-
-
-@refuses(Tag.POLICY_QUORUM)
-def test_a_policy_that_one_admin_signed() -> None:
-    world = build_world()
-    with refused(Tag.POLICY_QUORUM):
-        read(world, world.sign(world.policy, world.admins[0]))
-
-
-@refuses(Tag.POLICY_SHARED_KEY)
-def test_a_policy_with_one_key_under_two_entities() -> None:
-    world = build_world()
-    fields = json.loads(world.policy.payload())
-    fields["keys"][3]["public_key"] = fields["keys"][4]["public_key"]
-    envelope = world.sign(Envelope(Policy.TYPE, canonical.encode(fields)), *world.admins)
-    with refused(Tag.POLICY_SHARED_KEY):
-        read(world, envelope)
-
-
-@refuses(Tag.POLICY_DIGEST)
-async def test_a_journal_kept_under_another_policy(stage: Stage) -> None:
-    pin(stage[0])
-    pin(stage[0])
-    other = replace(stage[0], policy=replace(stage.world.policy, allowlist_cooling_seconds=Seconds(0)))
-    with refused(Tag.POLICY_DIGEST):
-        pin(other)
-
-
-@pytest.mark.parametrize(
-    "weakness",
-    [{"allowlist_cooling_seconds": 0}, {"allowlist_approvers": 1}, {"admin_quorum": 1}],
-    ids=lambda weakness: next(iter(weakness)),
-)
-def test_mainnet_takes_no_weak_policy(weakness: dict[str, int]) -> None:
-    strong = build_world(network=Network.MAINNET)
-    read(strong, strong.policy_envelope)
-    weak = build_world(network=Network.MAINNET, policy_changes=weakness)
-    with pytest.raises(PolicyUnfit):
-        read(weak, weak.policy_envelope)
 
 
 async def test_without_a_cooling_off_in_the_policy_a_new_entry_is_usable_at_once(tmp_path: Path) -> None:

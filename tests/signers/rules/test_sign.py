@@ -63,6 +63,17 @@ async def test_an_attempt_is_journaled_before_any_key_is_touched(stage: Stage) -
 
 
 @pytest.mark.parametrize("asset", Asset)
+async def test_a_signatures_receipt_names_everything_that_it_rests_on(stage: Stage, asset: Asset) -> None:
+    intent, receipts = await stage.announced(asset)
+    signed = await sign(stage[0], stage.signing(intent, ()))
+    announced = Receipt.read(receipts[0], network=Network.REGTEST)
+    assert set(Receipt.read(signed.receipt, network=Network.REGTEST).inputs) == {
+        *announced.inputs,
+        *(receipt.digest for receipt in receipts),
+    }
+
+
+@pytest.mark.parametrize("asset", Asset)
 async def test_asked_again_it_answers_the_same_bytes(stage: Stage, asset: Asset) -> None:
     intent, receipts = await stage.announced(asset)
     first = await sign(stage[0], stage.signing(intent, receipts))

@@ -3,12 +3,14 @@
 import base64
 import logging
 from collections.abc import AsyncIterator, Awaitable
+from ipaddress import ip_address
 from typing import Any
 
 import grpc
 import pytest
 from bailee.signer.v1 import signer_pb2 as pb
 from bailee.signer.v1 import signer_pb2_grpc
+from cryptography import x509
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # no types
 
@@ -158,6 +160,24 @@ async def test_a_certificate_with_two_names_is_nobody(wired: Wired) -> None:
     stub = signer_pb2_grpc.SignerServiceStub(wired.channel(0, both))
     error = await fails(stub.Announce(announce_request(wired), timeout=SECONDS))
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [x509.UniformResourceIdentifier(CUSTODY)],
+        [x509.RFC822Name(CUSTODY)],
+        [x509.DNSName(CUSTODY), x509.UniformResourceIdentifier("https://elsewhere.example")],
+        [x509.DNSName(CUSTODY), x509.IPAddress(ip_address("127.0.0.1"))],
+    ],
+    ids=["uri", "e-mail", "dns-and-uri", "dns-and-ip"],
+)
+async def test_a_certificate_whose_one_name_is_no_dns_name_is_nobody(
+    wired: Wired, names: list[x509.GeneralName]
+) -> None:
+    stub = signer_pb2_grpc.SignerServiceStub(wired.channel(0, wired.authority.issue_for(*names)))
+    error = await fails(stub.Announce(announce_request(wired), timeout=SECONDS))
+    assert (error.code(), details(error)[0].reason) == (grpc.StatusCode.UNAUTHENTICATED, "certificate-name")
 
 
 @pytest.mark.parametrize(

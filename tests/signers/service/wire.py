@@ -1,5 +1,6 @@
 """Certificates and running servers: three signers of a stage behind real mutual TLS."""
 
+import hashlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -38,11 +39,15 @@ class Authority:
 
     def issue(self, *names: str) -> Tls:
         """A certificate with these DNS names."""
+        return self.issue_for(*(x509.DNSName(name) for name in names))
+
+    def issue_for(self, *names: x509.GeneralName) -> Tls:
+        """A certificate with these names, of whatever kind."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anything")])
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        alternatives = x509.SubjectAlternativeName(names)
         certificate = self._builder(subject, key.public_key()).add_extension(alternatives, critical=False)
-        stem = self.folder / "-".join(names)
+        stem = self.folder / hashlib.sha256(repr(names).encode()).hexdigest()
         files = Tls(certificate=stem.with_suffix(".crt"), key=stem.with_suffix(".key"), authority=self.file)
         files.certificate.write_bytes(_pem(certificate.sign(self.key, hashes.SHA256())))
         files.key.write_bytes(
