@@ -120,7 +120,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ethereum.look(self.house.ethereum, final=final)
 
     def pass_time(self, seconds: int) -> None:
-        self.custody.now = Seconds(self.custody.now + seconds)
+        self.house.pass_time(seconds)
 
     def publish_prices(self, *, level_bps: int = 10_000, apart: bool = False) -> None:
         """Every publisher's price of each asset; `apart`: they do not agree."""
@@ -303,10 +303,11 @@ class LedgerMachine(RuleBasedStateMachine):
             terms = WORLD.policy.terms_of(position.asset)
             whole = self.expected(position.asset)
             stands = sum(whole[book] for book in ("available", "reserved", "posted", "withdrawing"))
-            confirmed = max(0, stands + whole["reorg_shortfall"])
+            leaving = sum(each.paid + each.fee for each in self.spends(position.asset) if not each.settled)
+            confirmed = max(0, stands + whole["reorg_shortfall"] - leaving)
             price = (100_000 if position.asset is Asset.BTC else 4_000) * 10**8 * self.level_bps // 10_000
             worth = Fraction(confirmed * price, UNITS_PER_COIN[position.asset])
-            assert position.confirmed.units == confirmed
+            assert (position.confirmed.units, position.leaving.units) == (confirmed, leaving)
             assert (position.status is ValueStatus.OK) is self.priced
             lent = worth * (10_000 - terms.haircut_bps) / 10_000 if self.priced else 0
             assert position.lending_value.units == int(lent)

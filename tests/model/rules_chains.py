@@ -106,14 +106,23 @@ class ChainRules(LedgerMachine):
         self.watch()
         assert self.custody.account.halts == self.halts
         self.note("finality broken")
-        if looked_at:
+        if looked_at and self.finality_broken:
             self.a_person_looks()
 
     @precondition(lambda self: self.finality_broken)
     @rule()
     def a_person_looks(self) -> None:
-        command = accounts.HaltAccount(account=self.custody.account_id, halt=Halt.FINALITY_REORG)
+        """The custodian lifts the halt; the comparison with the chains ends it."""
+        self.watch()
+        command = accounts.LiftHalt(
+            request_id=self.custody.fresh(),
+            account=self.custody.account_id,
+            etag=self.custody.account.etag,
+            halt=Halt.FINALITY_REORG,
+        )
         self.custody.do(accounts.lift_halt, command, principal=self.custody.custodian)
+        assert Halt.AWAITING_RECONCILIATION in self.custody.account.halts
+        assert not self.run(self.house.reconciler.tick())
         self.finality_broken = False
 
     @precondition(lambda self: self.house.bitcoin.sent)

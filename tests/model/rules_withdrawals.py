@@ -22,7 +22,7 @@ from custody.domain.errors import (
 )
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.outflow import Capacity, Withdrawal
-from custody.domain.withdrawal import CANCELLABLE, OPEN, WithdrawalState
+from custody.domain.withdrawal import CANCELLABLE, LAPSABLE, OPEN, WithdrawalState
 from custody.workers.coin_selection import RELAY_RATE, payout_vsize
 from signers.statements.amounts import Asset, amount_of
 from signers.statements.refusals import Tag
@@ -308,16 +308,17 @@ class WithdrawalRules(ChainRules):
             del self.claims.liens[name]
             self.note("lien lapsed")
         for each in before:
-            due = each.expires_at <= now and each.state in CANCELLABLE
-            proven = (
-                each.expires_at <= now and each.state is WithdrawalState.ANNOUNCING and _unannounceable(each)
-            )
-            if due or proven:
+            unasked = each.expires_at <= now and each.state in LAPSABLE and not each.attempts
+            forgone = each.state is WithdrawalState.SIGNING and _nobody_will_sign(each)
+            if unasked or forgone:
                 del self.claims.outflows[each.withdrawal]
                 assert self.withdrawal(each.withdrawal).state is WithdrawalState.EXPIRED
 
 
-def _unannounceable(present: Withdrawal) -> bool:
-    """A signer that has not announced has said that it never will."""
-    heard = {each.signer for each in present.announcements}
-    return any(each.tags == (Tag.INTENT_EXPIRED,) and each.signer not in heard for each in present.refusals)
+def _nobody_will_sign(present: Withdrawal) -> bool:
+    """Every signer that could has said that it never signed and, as it is too late, never will."""
+    account = WORLD.account
+    cosigners = {each.signer for each in account.bitcoin.cosigners}
+    could = cosigners if present.asset is Asset.BTC else {account.ethereum.holder}
+    never = {each.signer for each in present.refusals if Tag.AUTHORITY_EXPIRED in each.tags}
+    return could <= never - {each.signer for each in present.signed_receipts}
