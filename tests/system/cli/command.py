@@ -18,7 +18,7 @@ from tests.guides import Told, read
 BAILEE = Path(sys.executable).with_name("bailee")
 PATIENCE_SECONDS = 90.0
 _COMMAND_SECONDS = 60.0
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.5  # each look is a process: looking all the time would only slow down what is awaited
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,9 @@ def test_the_agreement_opens_another_account(dev: Dev) -> None:
     assert "CREATING_KEYS" in made
 
 
-@pytest.mark.parametrize(("asset", "amount"), [("BTC", "0.25BTC"), ("ETH", "1.5ETH")])
+@pytest.mark.parametrize(
+    ("asset", "amount"), [pytest.param("BTC", "0.25BTC", marks=pytest.mark.slow), ("ETH", "1.5ETH")]
+)
 def test_a_wallet_of_one_s_own_pays_and_proves(dev: Dev, asset: str, amount: str) -> None:
     address = dev.out(dev.wallet("new", asset))
     assert dev.out(dev.wallet("balance", address)) == f"0{asset}"
