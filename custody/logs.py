@@ -11,13 +11,19 @@ _WIRE_LOGGERS: Final = ("urllib3", "hvac", "asyncio")
 
 
 def configure(level: str) -> None:
-    """Send everything at or above `level` through one formatter."""
+    """Write what is at or above `level`, our own events and those of libraries, in one form."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        logger_factory=_StandardError,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -33,13 +39,11 @@ def configure(level: str) -> None:
     root.setLevel(level)
     for name in _WIRE_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+
+
+class _StandardError(structlog.WriteLogger):
+    """Where our own events go: straight there, for by way of `logging` a line costs three times as much."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(sys.stderr)
+        self.name = name

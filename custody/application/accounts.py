@@ -174,7 +174,7 @@ def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: S
     statement = onboarding.statement.with_signatures_of([command.envelope])
     uow.save_onboarding(replace(onboarding, statement=statement))
     if all(statement.signed_by(each.public_key) for each in account.parties):
-        account = replace(account, state=AccountState.COSIGNING)
+        account = account.changed(state=AccountState.COSIGNING)
     return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
 
 
@@ -187,7 +187,7 @@ def halt(uow: UnitOfWork, command: HaltAccount, *, now: Seconds) -> PledgeAccoun
     account = existing_account(uow, command.account)
     if command.halt in account.halts:
         return account
-    halted = replace(account, halts=account.halts | {command.halt})
+    halted = account.changed(halts=account.halts | {command.halt})
     return change(uow, halted, Cause(CauseKind.HALT, command.halt), now=now)
 
 
@@ -225,7 +225,7 @@ def _lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now:
         raise StateConflict(f"{account.account} is not halted for {command.halt}", field="halt")
     halts = account.halts - {command.halt} | {Halt.AWAITING_RECONCILIATION}
     cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {principal.name}")
-    return change(uow, replace(account, halts=halts), cause, now=now)
+    return change(uow, account.changed(halts=halts), cause, now=now)
 
 
 def reconciled(uow: UnitOfWork, account: AccountId, *, agree: bool, now: Seconds) -> PledgeAccount:
@@ -241,4 +241,4 @@ def reconciled(uow: UnitOfWork, account: AccountId, *, agree: bool, now: Seconds
         return present
     lifted = Cause(CauseKind.HALT_LIFTED, Halt.AWAITING_RECONCILIATION)
     cause = lifted if agree else Cause(CauseKind.HALT, Halt.RECONCILIATION)
-    return change(uow, replace(present, halts=halts), cause, now=now)
+    return change(uow, present.changed(halts=halts), cause, now=now)

@@ -1,7 +1,6 @@
 """Every change of an account goes through here: entry, books, and the halt that a shortfall is."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from custody.application.ports.store import UnitOfWork
@@ -40,7 +39,7 @@ def change(
     """
     if any(Book.REORG_SHORTFALL in (movement.debit, movement.credit) for movement in movements):
         account = _with_shortfall(uow, account, movements)
-    written = replace(account, sequence=account.sequence + 1, updated_at=now, **changes)
+    written = account.changed(sequence=account.sequence + 1, updated_at=now, **changes)
     uow.append(written, Entry(cause, now, movements), balances=balances)
     return written
 
@@ -53,4 +52,4 @@ def _with_shortfall(uow: UnitOfWork, account: PledgeAccount, movements: Sequence
     ]
     missing = any(books.shortfall for books in after)
     others = account.halts - {Halt.REORG_SHORTFALL}
-    return replace(account, halts=others | {Halt.REORG_SHORTFALL} if missing else others)
+    return account.changed(halts=others | {Halt.REORG_SHORTFALL} if missing else others)

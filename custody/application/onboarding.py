@@ -191,7 +191,7 @@ def record_cosignature(uow: UnitOfWork, command: RecordCosignature, *, now: Seco
     statement = statement.with_signatures_of([command.envelope])
     uow.save_onboarding(replace(onboarding, statement=statement))
     if not quorum.missing_signers(statement, policy):
-        account = replace(account, state=AccountState.PROVING_OWNERSHIP)
+        account = account.changed(state=AccountState.PROVING_OWNERSHIP)
     return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
 
 
@@ -237,7 +237,7 @@ def activate(uow: UnitOfWork, command: ActivateAccount, *, now: Seconds) -> Pled
     holder = proven.get(statement.ethereum.holder)
     if missing or holder is None or holder.ethereum is None:
         raise StatementSignature(f"missing: {missing or 'the proof of the Ethereum key'}")
-    return change(uow, replace(account, state=AccountState.ACTIVE), Cause(CauseKind.ACCOUNT), now=now)
+    return change(uow, account.changed(state=AccountState.ACTIVE), Cause(CauseKind.ACCOUNT), now=now)
 
 
 def _onboarding(snapshot: Snapshot, account: AccountId) -> Onboarding:

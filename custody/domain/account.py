@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, final
+from typing import Any, Final, Self, final
 
 from custody.domain.errors import AccountHalted, AccountNotActive, StateConflict
 from custody.domain.identifiers import Etag, etag_of
@@ -55,7 +55,7 @@ LIFTABLE: Final = frozenset({Halt.UNKNOWN_SPEND, Halt.FINALITY_REORG, Halt.RECON
 """Halts that a person lifts once it has looked. The others are lifted by what ends their cause."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that `changed` copies all fields at once
 class PledgeAccount:
     """What is asked of an account at every change: small, and read under its row."""
 
@@ -77,6 +77,14 @@ class PledgeAccount:
     ethereum_address: EthereumAddress | None = None
     created_at: Seconds
     updated_at: Seconds
+
+    def changed(self, **fields: Any) -> Self:
+        """As `dataclasses.replace`, at a third of its price: all changes of an account come through here."""
+        if not fields.keys() <= self.__dict__.keys():
+            raise TypeError(f"no fields of an account: {sorted(fields.keys() - self.__dict__.keys())}")
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, **fields)
+        return copy
 
     @property
     def parties(self) -> tuple[Party, Party, Party]:

@@ -40,6 +40,7 @@ class Book(StrEnum):
 
 BOOKS: Final = tuple(Book)
 _units_of: Final = operator.attrgetter(*BOOKS)
+_PLACE: Final = {book: place for place, book in enumerate(BOOKS)}
 MAY_BE_NEGATIVE: Final = frozenset({Book.EXTERNAL, Book.REORG_SHORTFALL})
 
 
@@ -160,13 +161,13 @@ class Balances:
         Raises:
             LedgerViolation: as the class, or a movement of another asset.
         """
-        units = dict(zip(BOOKS, _units_of(self), strict=True))
+        units = list(_units_of(self))
         for movement in movements:
             if movement.amount.asset is not self.asset:
                 raise LedgerViolation(f"{movement.amount} in the books of {self.asset}")
-            units[movement.debit] -= movement.amount.units
-            units[movement.credit] += movement.amount.units
-        return type(self)(self.asset, *units.values())
+            units[_PLACE[movement.debit]] -= movement.amount.units
+            units[_PLACE[movement.credit]] += movement.amount.units
+        return type(self)(self.asset, *units)
 
 
 def free_quantity(balances: Balances, *, halted: bool) -> Amount:

@@ -14,6 +14,7 @@ from signers.statements.refusals import Refusal, Tag
 JSON = None | bool | int | str | list["JSON"] | dict[str, "JSON"]
 
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_STEPS: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 PAYLOAD_BYTES_MAX: Final = 64 * 1024
 NESTING_MAX: Final = 32
@@ -49,14 +50,7 @@ def parse(payload: bytes) -> JSON:
         )
     refuse_deep_nesting(payload)
     try:
-        text = payload.decode("ascii")
-        value: JSON = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_float=_refuse_number,
-            parse_int=_integer,
-            parse_constant=_refuse_number,
-        )
+        value: JSON = _decode(payload.decode("ascii"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise Refusal(Tag.STATEMENT_MALFORMED, f"not ASCII JSON: {error}") from error
     try:
@@ -74,9 +68,11 @@ def refuse_deep_nesting(document: bytes) -> None:
     Raises:
         Refusal: `statement-malformed`.
     """
+    if document.count(b"[") + document.count(b"{") <= NESTING_MAX:
+        return
     depth = 0
     for token in _STRING_OR_BRACKET.findall(document):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token, 0)
+        depth += _STEPS.get(token, 0)
         if depth > NESTING_MAX:
             raise Refusal(Tag.STATEMENT_MALFORMED, f"nested deeper than {NESTING_MAX}")
 
@@ -96,3 +92,11 @@ def _integer(text: str) -> int:
 
 def _refuse_number(text: str) -> NoReturn:
     raise Refusal(Tag.STATEMENT_MALFORMED, f"number {text[:24]!r} is not an integer")
+
+
+_decode: Final = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_float=_refuse_number,
+    parse_int=_integer,
+    parse_constant=_refuse_number,
+).decode

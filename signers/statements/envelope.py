@@ -5,7 +5,6 @@ the pre-authentication encoding (PAE) of type and payload. A digest is of the PA
 so adding a signature changes no digest.
 """
 
-import base64
 import binascii
 import hashlib
 import json
@@ -106,17 +105,15 @@ class Envelope:
         return merged
 
     def to_json(self) -> bytes:
-        """The JSON form that travels and is stored."""
-        return json.dumps(
-            {
-                "payload": base64.b64encode(self.payload).decode(),
-                "payloadType": self.payload_type,
-                "signatures": [
-                    {"keyid": s.keyid, "sig": base64.b64encode(s.sig).decode()} for s in self.signatures
-                ],
-            },
-            separators=(",", ":"),
-        ).encode()
+        """The JSON form that travels and is stored. Base64 and hexadecimal need no escaping in it."""
+        signatures = [
+            b'{"keyid":"%b","sig":"%b"}' % (s.keyid.encode(), _base64(s.sig)) for s in self.signatures
+        ]
+        return b'{"payload":"%b","payloadType":%b,"signatures":[%b]}' % (
+            _base64(self.payload),
+            json.dumps(self.payload_type).encode(),
+            b",".join(signatures),
+        )
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -131,15 +128,14 @@ class Envelope:
             )
         refuse_deep_nesting(data)
         try:
-            document = json.loads(data.decode("ascii"), object_pairs_hook=_object)
-            fields = _fields(document, {"payload", "payloadType", "signatures"})
+            fields = _fields(_decode(data.decode("ascii")), {"payload", "payloadType", "signatures"})
             signatures = fields["signatures"]
             if not isinstance(signatures, list):
                 raise TypeError("signatures is an array")
             payload_type = fields["payloadType"]
             if not isinstance(payload_type, str):
                 raise TypeError("payloadType is a string")
-            return cls(payload_type, _base64(fields["payload"]), tuple(map(_signature, signatures)))
+            return cls(payload_type, _raw(fields["payload"]), tuple(map(_signature, signatures)))
         except (ValueError, TypeError, RecursionError) as error:
             raise Refusal(Tag.STATEMENT_MALFORMED, f"not a DSSE envelope: {error}") from error
 
@@ -171,6 +167,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return value
 
 
+_decode: Final = json.JSONDecoder(object_pairs_hook=_object).decode
+
+
 def _fields(value: object, names: set[str]) -> dict[str, object]:
     if not isinstance(value, dict) or value.keys() != names:
         raise ValueError(f"exactly the fields {sorted(names)} are expected")
@@ -181,19 +180,20 @@ def _signature(value: object) -> Signature:
     fields = _fields(value, {"keyid", "sig"})
     if not isinstance(fields["keyid"], str):
         raise TypeError("keyid is a string")
-    sig = _base64(fields["sig"])
+    sig = _raw(fields["sig"])
     if len(sig) != 64:
         raise ValueError("sig is 64 bytes")
     return Signature(KeyId(fields["keyid"]), sig)
 
 
-def _base64(value: object) -> bytes:
+def _raw(value: object) -> bytes:
     if not isinstance(value, str):
         raise TypeError("base64 is a string")
-    try:
-        raw = base64.b64decode(value, validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from error
-    if base64.b64encode(raw).decode() != value:
+    raw = binascii.a2b_base64(value)
+    if _base64(raw).decode() != value:
         raise ValueError("base64 is not in its canonical spelling")
     return raw
+
+
+def _base64(raw: bytes) -> bytes:
+    return binascii.b2a_base64(raw, newline=False)

@@ -9,8 +9,9 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from signers.statements.amounts import Amount, Asset, amount_of, parse_units
@@ -61,67 +62,86 @@ def from_json(cls: type[T], value: JSON, *, at: str = "$") -> T:
     """
     if not isinstance(value, dict):
         raise Mismatch(f"{at}: an object is expected")
-    hints = _hints(cast("Hashable", cls))
-    if value.keys() != hints.keys():
-        unknown, missing = sorted(value.keys() - hints.keys()), sorted(hints.keys() - value.keys())
+    readers = _readers(cast("Hashable", cls))
+    if value.keys() != readers.keys():
+        unknown, missing = sorted(value.keys() - readers.keys()), sorted(readers.keys() - value.keys())
         raise Mismatch(f"{at}: unknown fields {unknown}, missing fields {missing}")
-    fields = {name: _read(hint, value[name], at=f"{at}.{name}") for name, hint in hints.items()}
+    fields = {name: read(value[name], f"{at}.{name}") for name, read in readers.items()}
     try:
         return cls(**fields)
     except ValueError as error:
         raise Mismatch(f"{at}: {error}") from error
 
 
+_Reader = Callable[[JSON, str], object]
+"""Reads a value, given where it is."""
+
+
 @functools.cache
-def _hints(cls: Any) -> Mapping[str, Any]:
+def _readers(cls: Any) -> Mapping[str, _Reader]:
     hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    return {field.name: _reader(hints[field.name]) for field in dataclasses.fields(cls)}
 
 
-def _read(hint: Any, value: JSON, *, at: str) -> object:  # noqa: PLR0911 - one line for each kind of type
+def _reader(hint: Any) -> _Reader:  # noqa: PLR0911 - one line for each kind of type
+    """What reads values of a type: chosen once, for statements are read often."""
     if get_origin(hint) in _UNIONS:
-        return _read_union(get_args(hint), value, at=at)
+        return _union_reader(get_args(hint))
     if get_origin(hint) is tuple:
-        return _read_array(get_args(hint)[0], value, at=at)
+        return _array_reader(get_args(hint)[0])
     if get_origin(hint) is Literal:
-        return _read_literal(get_args(hint), value, at=at)
+        return partial(_read_literal, get_args(hint))
     if hint is Amount:
-        return _read_amount(value, at=at)
+        return _read_amount
     if dataclasses.is_dataclass(hint):
-        return from_json(cast("type[object]", hint), value, at=at)
+        return lambda value, at: from_json(cast("type[object]", hint), value, at=at)
     if hint is int:
-        return _read_integer(value, at=at, maximum=INTEGER_MAX)
+        return partial(_read_integer, INTEGER_MAX)
     if hint is Seconds:
-        return _read_integer(value, at=at, maximum=SECONDS_MAX)
+        return partial(_read_integer, SECONDS_MAX)
     if hint is bool:
-        return _read_boolean(value, at=at)
-    return _read_text(hint, value, at=at)
+        return _read_boolean
+    return partial(_read_text, hint)
 
 
-def _read_union(options: tuple[Any, ...], value: JSON, *, at: str) -> object:
+def _union_reader(options: tuple[Any, ...]) -> _Reader:
     if type(None) in options:
         (option,) = (each for each in options if each is not type(None))
-        return None if value is None else _read(option, value, at=at)
-    kind = value.get("kind") if isinstance(value, dict) else None
-    for option in options:
-        if kind in get_args(_hints(option)["kind"]):
-            return _read(option, value, at=at)
-    raise Mismatch(f"{at}.kind: unknown")
+        read = _reader(option)
+        return lambda value, at: None if value is None else read(value, at)
+    by_kind = {
+        kind: _reader(option)
+        for option in options
+        for kind in get_args(typing.get_type_hints(option)["kind"])
+    }
+
+    def read_kind(value: JSON, at: str) -> object:
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or kind not in by_kind:
+            raise Mismatch(f"{at}.kind: unknown")
+        return by_kind[kind](value, at)
+
+    return read_kind
 
 
-def _read_array(item: Any, value: JSON, *, at: str) -> tuple[object, ...]:
-    if not isinstance(value, list) or len(value) > ITEMS_MAX:
-        raise Mismatch(f"{at}: an array of at most {ITEMS_MAX} is expected")
-    return tuple(_read(item, element, at=f"{at}[{index}]") for index, element in enumerate(value))
+def _array_reader(item: Any) -> _Reader:
+    read = _reader(item)
+
+    def read_array(value: JSON, at: str) -> object:
+        if not isinstance(value, list) or len(value) > ITEMS_MAX:
+            raise Mismatch(f"{at}: an array of at most {ITEMS_MAX} is expected")
+        return tuple(read(element, f"{at}[{index}]") for index, element in enumerate(value))
+
+    return read_array
 
 
-def _read_literal(options: tuple[Any, ...], value: JSON, *, at: str) -> object:
+def _read_literal(options: tuple[Any, ...], value: JSON, at: str) -> object:
     if not isinstance(value, str) or value not in options:
         raise Mismatch(f"{at}: one of {list(options)} is expected")
     return value
 
 
-def _read_amount(value: JSON, *, at: str) -> Amount:
+def _read_amount(value: JSON, at: str) -> Amount:
     if not isinstance(value, dict) or value.keys() != {"asset", "units"}:
         raise Mismatch(f"{at}: an object of asset and units is expected")
     asset, units = value["asset"], value["units"]
@@ -133,19 +153,19 @@ def _read_amount(value: JSON, *, at: str) -> Amount:
         raise Mismatch(f"{at}: {error}") from error
 
 
-def _read_integer(value: JSON, *, at: str, maximum: int) -> int:
+def _read_integer(maximum: int, value: JSON, at: str) -> int:
     if type(value) is not int or not 0 <= value <= maximum:
         raise Mismatch(f"{at}: an integer of 0..{maximum} is expected")
     return value
 
 
-def _read_boolean(value: JSON, *, at: str) -> bool:
+def _read_boolean(value: JSON, at: str) -> bool:
     if not isinstance(value, bool):
         raise Mismatch(f"{at}: true or false is expected")
     return value
 
 
-def _read_text(hint: Any, value: JSON, *, at: str) -> object:
+def _read_text(hint: Any, value: JSON, at: str) -> object:
     if not isinstance(value, str):
         raise Mismatch(f"{at}: a string is expected")
     try:

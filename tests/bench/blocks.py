@@ -3,21 +3,27 @@
 import hashlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bitcoin.core import CBlock
 
 from custody.adapters.block_matching import match_block
 from custody.application.ports.chains import BitcoinWatch
-from tests.unit.custody.adapters.blocks import header_of, mainnet_block
+from tests.unit.custody.adapters.blocks import header_of, mainnet_block_file
 
 SCRIPTS = 1_000_000
 ROUNDS = 9
 
 
-def measure() -> dict[str, object]:
-    """Milliseconds of each, and their ratio (goal: at most 1.3)."""
-    raw = mainnet_block()
+def measure() -> Mapping[str, object]:
+    """Milliseconds of each, and their ratio (goal: at most 1.3); or that the block is not here."""
+    file = mainnet_block_file()
+    if not file.exists():
+        return {
+            "name": f"mainnet block matched against {SCRIPTS} scripts",
+            "missing": f"{file.name} (BAILEE_SHARED)",
+        }
+    raw = file.read_bytes()
     scripts = {b"\x00\x20" + hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range(SCRIPTS)}
     watch = BitcoinWatch(scripts=scripts, outpoints=set())
     header = header_of(raw)

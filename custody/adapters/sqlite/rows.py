@@ -135,8 +135,8 @@ def account_terms(record: PledgeAccount) -> Row:
 def account_changes(record: PledgeAccount) -> Row:
     """The columns of an account that change."""
     return (
-        record.state.value,
-        ",".join(sorted(record.halts)) if record.halts else "",
+        str(record.state),
+        ",".join(sorted(record.halts)),
         record.sequence,
         record.encumbrance_sequence,
         str(record.encumbrance_head),

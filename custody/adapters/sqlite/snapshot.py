@@ -5,11 +5,13 @@
 
 import functools
 import json
-import sqlite3
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from custody.adapters.sqlite import documents, rows
+from custody.adapters.sqlite.chain_queries import ChainQueries
+from custody.adapters.sqlite.outflow_queries import OutflowQueries
+from custody.adapters.sqlite.queries import FIRST, marks
 from custody.application.ports.store import (
     ROWS_MAX,
     BatchHead,
@@ -22,21 +24,13 @@ from custody.application.ports.store import (
     SignedReport,
 )
 from custody.domain.account import AccountState, Onboarding, PledgeAccount, Watched
-from custody.domain.chain_view import BlockRef
 from custody.domain.collateral import PriceSet, PublishedPrice
-from custody.domain.deposit import Coin, Deposit, FinalisedBalance, Outpoint
-from custody.domain.destination import AllowedDestination
-from custody.domain.identifiers import DepositId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances, Cause, CauseKind, Posting
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
-from signers.statements.amounts import Asset, Wei
+from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import (
     AccountId,
-    BlockHash,
-    DestinationId,
     Digest,
     EntityId,
     LienId,
@@ -44,8 +38,8 @@ from signers.statements.identifiers import (
 )
 from signers.statements.policy import Policy
 
-FIRST: Final = ""
-"""Less than every id."""
+_BALANCES: Final = f"SELECT {rows.BALANCE_COLUMNS} FROM balances WHERE account = ? AND asset = ?"
+_LIEN: Final = f"{rows.LIEN_QUERY} WHERE l.account = ? AND l.lien = ?"
 
 
 @functools.lru_cache(maxsize=16)
@@ -66,17 +60,8 @@ def position(rowid: int) -> Position:
     return Position(f"s{rowid:x}")
 
 
-class SqliteSnapshot:
-    """Implements `Snapshot` on a connection that stands inside a transaction."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._execute = connection.execute
-
-    def _one(self, sql: str, *values: Any) -> Any:
-        return self._execute(sql, values).fetchone()
-
-    def _all(self, sql: str, *values: Any) -> Iterator[Any]:
-        return iter(self._execute(sql, values).fetchall())
+class SqliteSnapshot(ChainQueries, OutflowQueries):
+    """Implements `Snapshot`."""
 
     def policy(self) -> SignedPolicy | None:
         row = self._one("SELECT digest, envelope, pinned_at FROM policies ORDER BY pinned_at DESC LIMIT 1")
@@ -113,7 +98,7 @@ class SqliteSnapshot:
 
     def accounts_in(self, states: Collection[AccountState]) -> Sequence[PledgeAccount]:
         found = self._all(
-            f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts WHERE state IN {_marks(states)} ORDER BY account",
+            f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts WHERE state IN {marks(states)} ORDER BY account",
             *sorted(states),
         )
         return [rows.account(row) for row in found]
@@ -130,9 +115,9 @@ class SqliteSnapshot:
 
     def balances(self, account: AccountId, asset: Asset) -> Balances:
         row = self._one(
-            f"SELECT {rows.BALANCE_COLUMNS} FROM balances WHERE account = ? AND asset = ?",
+            _BALANCES,
             str(account),
-            asset.value,
+            str(asset),
         )
         return rows.balances(asset, row)
 
@@ -165,28 +150,10 @@ class SqliteSnapshot:
             for rowid, sequence, kind, reference, at in found
         ]
 
-    # The allowlist and liens.
-
-    def destination(self, account: AccountId, destination: DestinationId) -> AllowedDestination | None:
-        row = self._one(
-            "SELECT document FROM destinations WHERE account = ? AND destination = ?", account, destination
-        )
-        return None if row is None else documents.load(AllowedDestination, row[0])
-
-    def destinations(
-        self, account: AccountId, *, after: DestinationId | None, limit: int
-    ) -> Sequence[AllowedDestination]:
-        found = self._all(
-            "SELECT document FROM destinations WHERE account = ? AND destination > ?"
-            " ORDER BY destination LIMIT ?",
-            account,
-            after or FIRST,
-            min(limit, ROWS_MAX),
-        )
-        return [documents.load(AllowedDestination, document) for (document,) in found]
+    # Liens.
 
     def lien(self, account: AccountId, lien: LienId) -> Lien | None:
-        row = self._one(f"{rows.LIEN_QUERY} WHERE l.account = ? AND l.lien = ?", str(account), str(lien))
+        row = self._one(_LIEN, str(account), str(lien))
         return None if row is None else rows.lien(row)
 
     def liens(self, account: AccountId, *, after: LienId | None, limit: int) -> Sequence[Lien]:
@@ -206,161 +173,6 @@ class SqliteSnapshot:
             min(limit, ROWS_MAX),
         )
         return [rows.lien(row) for row in found]
-
-    # Deposits, coins, chains.
-
-    def deposit(self, account: AccountId, deposit: DepositId) -> Deposit | None:
-        row = self._one(
-            f"SELECT {rows.DEPOSIT_COLUMNS} FROM deposits WHERE account = ? AND deposit = ?",
-            account,
-            deposit,
-        )
-        return None if row is None else rows.deposit(row)
-
-    def deposits(self, account: AccountId, *, after: DepositId | None, limit: int) -> Sequence[Deposit]:
-        found = self._all(
-            f"SELECT {rows.DEPOSIT_COLUMNS} FROM deposits WHERE account = ? AND deposit > ?"
-            " ORDER BY deposit LIMIT ?",
-            account,
-            after or FIRST,
-            min(limit, ROWS_MAX),
-        )
-        return [rows.deposit(row) for row in found]
-
-    def pending_deposits(
-        self, asset: Asset, *, up_to: int, account: AccountId | None = None
-    ) -> Sequence[Deposit]:
-        found = self._all(
-            f"SELECT {rows.DEPOSIT_COLUMNS} FROM deposits"
-            " WHERE state = 'pending' AND asset = ? AND height <= ? AND (? IS NULL OR account = ?)"
-            " ORDER BY height, deposit",
-            asset,
-            up_to,
-            account,
-            account,
-        )
-        return [rows.deposit(row) for row in found]
-
-    def deposits_above(self, asset: Asset, height: int) -> Sequence[Deposit]:
-        found = self._all(
-            f"SELECT {rows.DEPOSIT_COLUMNS} FROM deposits"
-            " WHERE state <> 'reversed' AND asset = ? AND height > ? ORDER BY height DESC, deposit",
-            asset,
-            height,
-        )
-        return [rows.deposit(row) for row in found]
-
-    def coin(self, outpoint: Outpoint) -> Coin | None:
-        row = self._one(
-            f"SELECT {rows.COIN_COLUMNS} FROM coins WHERE txid = ? AND output_index = ?",
-            outpoint.txid,
-            outpoint.index,
-        )
-        return None if row is None else rows.coin(row)
-
-    def coins(self, account: AccountId) -> Sequence[Coin]:
-        found = self._all(
-            f"SELECT {rows.COIN_COLUMNS} FROM coins"
-            " WHERE account = ? AND height IS NOT NULL AND spent_height IS NULL"
-            " ORDER BY txid, output_index",
-            account,
-        )
-        return [rows.coin(row) for row in found]
-
-    def coins_above(self, height: int) -> Sequence[Coin]:
-        columns = rows.COIN_COLUMNS
-        found = self._all(
-            f"SELECT {columns} FROM coins WHERE height > ?"
-            f" UNION SELECT {columns} FROM coins WHERE spent_height > ?",
-            height,
-            height,
-        )
-        return [rows.coin(row) for row in found]
-
-    def blocks(self, asset: Asset) -> Sequence[BlockRef]:
-        found = self._all("SELECT height, block_hash FROM blocks WHERE asset = ? ORDER BY height", asset)
-        return [BlockRef(height, BlockHash(block_hash)) for height, block_hash in found]
-
-    def tip(self, asset: Asset) -> BlockRef | None:
-        row = self._one(
-            "SELECT height, block_hash FROM blocks WHERE asset = ? ORDER BY height DESC LIMIT 1", asset
-        )
-        return None if row is None else rows.block(*row)
-
-    def finalised(self) -> BlockRef | None:
-        row = self._one("SELECT height, block_hash FROM finality")
-        return None if row is None else rows.block(*row)
-
-    def finalised_balance(self, account: AccountId) -> FinalisedBalance | None:
-        row = self._one(
-            "SELECT height, block_hash, balance, nonce FROM finalised_balances WHERE account = ?", account
-        )
-        if row is None:
-            return None
-        height, block_hash, balance, nonce = row
-        return FinalisedBalance(
-            account=account,
-            block=BlockRef(height, BlockHash(block_hash)),
-            balance=Wei(int(balance)),
-            nonce=nonce,
-        )
-
-    # Withdrawals.
-
-    def withdrawal(self, account: AccountId, withdrawal: WithdrawalId) -> Withdrawal | None:
-        row = self._one(
-            "SELECT document FROM withdrawals WHERE account = ? AND withdrawal = ?", account, withdrawal
-        )
-        return None if row is None else documents.load(Withdrawal, row[0])
-
-    def withdrawals(
-        self, account: AccountId, *, after: WithdrawalId | None, limit: int
-    ) -> Sequence[Withdrawal]:
-        return self._withdrawals(
-            "account = ? AND withdrawal > ? ORDER BY withdrawal LIMIT ?",
-            account,
-            after or FIRST,
-            min(limit, ROWS_MAX),
-        )
-
-    def withdrawals_in(
-        self, states: Collection[WithdrawalState], *, asset: Asset | None = None
-    ) -> Sequence[Withdrawal]:
-        return self._withdrawals(
-            f"state IN {_marks(states)} AND (? IS NULL OR asset = ?)"
-            " ORDER BY updated_at, account, withdrawal",
-            *sorted(states),
-            asset,
-            asset,
-        )
-
-    def withdrawals_confirmed_above(self, asset: Asset, height: int) -> Sequence[Withdrawal]:
-        return self._withdrawals(
-            "asset = ? AND confirmed_height > ? ORDER BY confirmed_height DESC, account, withdrawal",
-            asset,
-            height,
-        )
-
-    def open_withdrawal(self, account: AccountId, asset: Asset) -> Withdrawal | None:
-        found = self._withdrawals(
-            "account = ? AND asset = ? AND state NOT IN ('settled', 'cancelled', 'expired')"
-            " ORDER BY created_at, withdrawal LIMIT 1",
-            account,
-            asset,
-        )
-        return found[0] if found else None
-
-    def withdrawal_of(self, transaction_id: TransactionId) -> Withdrawal | None:
-        row = self._one(
-            "SELECT w.document FROM attempts a JOIN withdrawals w"
-            " ON w.account = a.account AND w.withdrawal = a.withdrawal WHERE a.transaction_id = ?",
-            transaction_id,
-        )
-        return None if row is None else documents.load(Withdrawal, row[0])
-
-    def _withdrawals(self, condition: str, *values: Any) -> list[Withdrawal]:
-        found = self._all(f"SELECT document FROM withdrawals WHERE {condition}", *values)
-        return [documents.load(Withdrawal, document) for (document,) in found]
 
     # Prices, reports, requests.
 
@@ -400,7 +212,3 @@ class SqliteSnapshot:
             str(key.request_id),
         )
         return None if row is None else Outcome(Digest(row[0]), documents.load_result(row[1]))
-
-
-def _marks(values: Collection[object]) -> str:
-    return f"({', '.join('?' * len(values))})"

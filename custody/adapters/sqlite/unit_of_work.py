@@ -5,7 +5,9 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from custody.adapters.sqlite import documents, rows
 from custody.adapters.sqlite.snapshot import SqliteSnapshot, position
@@ -39,16 +41,31 @@ _PUT_ACCOUNT = (
 _PUT_BALANCES = "INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_CHANGE = "INSERT INTO changes (account, sequence, kind, reference, at) VALUES (?, ?, ?, ?, ?)"
 _ADD_POSTING = "INSERT INTO postings VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD_ENCUMBRANCE = "INSERT INTO encumbrances VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _PUT_LIEN = "INSERT OR REPLACE INTO liens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+NONE_KNOWN: Final[Mapping[AccountId, PledgeAccount]] = MappingProxyType({})
 
 
 class SqliteUnitOfWork(SqliteSnapshot):
-    """Implements `UnitOfWork` inside one savepoint of the writer's transaction."""
+    """Implements `UnitOfWork` inside one savepoint of the writer's transaction.
 
-    def __init__(self, connection: sqlite3.Connection, policy: SignedPolicy | None) -> None:
+    Args:
+        connection: inside the transaction.
+        policy: the policy in force.
+        accounts: accounts as they stand. The one process that writes them need not read them again: `append`
+            writes an account only where the record is at the sequence that the command decided on.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        policy: SignedPolicy | None,
+        accounts: Mapping[AccountId, PledgeAccount] = NONE_KNOWN,
+    ) -> None:
         super().__init__(connection)
+        self._accounts = accounts
         self.pinned = policy
-        """The policy in force: the writer's, so that no command reads and parses it again."""
         self.accounts_written: dict[AccountId, PledgeAccount] = {}
         self.changes_written: list[Change] = []
         self.reports_written: list[ReportPublished] = []
@@ -62,6 +79,10 @@ class SqliteUnitOfWork(SqliteSnapshot):
 
     def policy(self) -> SignedPolicy | None:
         return self.pinned
+
+    def account(self, account: AccountId) -> PledgeAccount | None:
+        known = self.accounts_written.get(account) or self._accounts.get(account)
+        return known or super().account(account)
 
     def pin_policy(self, policy: SignedPolicy) -> None:
         self._execute(
@@ -82,7 +103,7 @@ class SqliteUnitOfWork(SqliteSnapshot):
         if entry.movements:
             self._post(account.account, sequence, entry, balances)
         cause = entry.cause
-        cursor = execute(_ADD_CHANGE, (name, sequence, cause.kind.value, str(cause.reference), entry.at))
+        cursor = execute(_ADD_CHANGE, (name, sequence, str(cause.kind), str(cause.reference), entry.at))
         updated = execute(_PUT_ACCOUNT, (*rows.account_changes(account), name, sequence - 1))
         if updated.rowcount != 1:
             raise LedgerViolation(f"{name} was not read at sequence {sequence - 1}")
@@ -105,7 +126,7 @@ class SqliteUnitOfWork(SqliteSnapshot):
             _PUT_BALANCES,
             (
                 name,
-                asset.value,
+                str(asset),
                 str(books.external),
                 str(books.pending),
                 str(books.available),
@@ -123,9 +144,9 @@ class SqliteUnitOfWork(SqliteSnapshot):
                     name,
                     sequence,
                     index,
-                    asset.value,
-                    moved.debit.value,
-                    moved.credit.value,
+                    str(asset),
+                    str(moved.debit),
+                    str(moved.credit),
                     str(moved.amount.units),
                 ),
             )
@@ -145,7 +166,7 @@ class SqliteUnitOfWork(SqliteSnapshot):
     def save_lien(self, lien: Lien) -> None:
         account, name = str(lien.account), str(lien.lien)
         self._execute(
-            "INSERT INTO encumbrances VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            _ADD_ENCUMBRANCE,
             (account, lien.encumbrance_sequence, name, str(lien.digest), lien.envelope.to_json()),
         )
         self._execute(
@@ -153,9 +174,9 @@ class SqliteUnitOfWork(SqliteSnapshot):
             (
                 account,
                 name,
-                lien.amount.asset.value,
+                str(lien.amount.asset),
                 str(lien.amount.units),
-                lien.state.value,
+                str(lien.state),
                 lien.encumbrance_sequence,
                 lien.account_sequence,
                 lien.expires_at,

@@ -62,6 +62,9 @@ class Writer:
     ) -> None:
         self._connection = connection
         self._projection = projection
+        self._policy = projection.policy()
+        self._accounts = {account.account: account for account in projection.accounts()}
+        """As the last command left them: ahead of the projection by what is not committed yet."""
         self._deliver = deliver
         self._broke = broke
         self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
@@ -117,14 +120,14 @@ class Writer:
         """
         execute = self._connection.execute
         done: list[SqliteUnitOfWork] = []
-        policy = self._projection.policy()
         try:
             execute("BEGIN IMMEDIATE")
             for job in batch:
-                uow = SqliteUnitOfWork(self._connection, policy)
+                uow = SqliteUnitOfWork(self._connection, self._policy, self._accounts)
                 if self._attempt(job, uow):
                     done.append(uow)
-                    policy = uow.pinned
+                    self._policy = uow.pinned
+                    self._accounts.update(uow.accounts_written)
             execute("COMMIT")
         except sqlite3.Error as error:
             raise _Broken(str(error)) from error
@@ -132,7 +135,7 @@ class Writer:
         for uow in done:
             self._projection.put_accounts(uow.accounts_written.values())
             notices += uow.notices
-        self._projection.pin(policy)
+        self._projection.pin(self._policy)
         self._projection.take(notices)
         return notices
 

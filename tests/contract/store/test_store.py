@@ -101,6 +101,35 @@ async def test_validating_only_answers_and_changes_nothing(store: Store) -> None
     assert account.sequence == 2
 
 
+async def test_each_command_of_a_batch_finds_the_account_as_those_before_left_it(store: Store) -> None:
+    await store.execute(opened())
+    await store.execute(funded(10))
+    found: list[int] = []
+
+    def command(uow: UnitOfWork) -> None:
+        account = uow.account(ACCOUNT)
+        assert account is not None
+        found.append(account.sequence)
+        reserved(1)(uow)
+
+    def refused(uow: UnitOfWork) -> None:
+        command(uow)
+        raise Refused
+
+    await asyncio.gather(
+        store.execute(command),
+        store.execute(refused),
+        store.execute(command, validate_only=True),
+        store.execute(command),
+        return_exceptions=True,
+    )
+    assert found == [2, 3, 3, 3]
+    account = await store.read(lambda s: s.account(ACCOUNT))
+    assert account is not None
+    assert account.sequence == 4
+    assert store.projection.account(ACCOUNT) == account
+
+
 async def test_commands_run_in_the_order_they_were_given(store: Store) -> None:
     await store.execute(opened())
     order: list[int] = []

@@ -26,10 +26,15 @@ REPOSITORY = Path(__file__).parents[4]
 MAINNET_BLOCK = "mainnet_block_000000000000000000000c835b2adcaedc20fdf6ee440009c249452c726dafae.raw"
 
 
-def mainnet_block() -> bytes:
-    """A block of 2,500 transactions; the test is skipped where the shared data is absent."""
+def mainnet_block_file() -> Path:
+    """Where a block of 2,500 transactions is, if it is here at all."""
     shared = Path(os.environ.get("BAILEE_SHARED", REPOSITORY.parent / "shared"))
-    path = shared / "data" / MAINNET_BLOCK
+    return shared / "data" / MAINNET_BLOCK
+
+
+def mainnet_block() -> bytes:
+    """The block; the test is skipped where the shared data is absent."""
+    path = mainnet_block_file()
     if not path.exists():
         pytest.skip(f"no {MAINNET_BLOCK} in {path.parent} (BAILEE_SHARED)")
     return path.read_bytes()

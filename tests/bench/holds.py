@@ -1,0 +1,127 @@
+"""Durable holds at `Store.execute`, beside the same SQL in the same batches without asyncio."""
+
+import hashlib
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from custody.adapters.sqlite import store as sqlite_store
+from custody.application import liens
+from custody.application.access import existing_account
+from custody.application.liens import ReserveLien
+from custody.application.ports.store import UnitOfWork
+from custody.domain.lien import Lien
+from signers.statements.encumbrance import Encumbrance
+from signers.statements.identifiers import Seconds
+from tests.bench.accounts import Book
+from tests.bench.stored import Command, seconds_to_execute, stored, undisturbed
+
+HOLDS = 6400
+IN_FLIGHT = 64
+ROUNDS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL as the store ran it. Of a query the store fetches one row."""
+
+    sql: str
+    values: tuple[Any, ...]
+    is_query: bool
+
+
+async def measure(book: Book) -> Mapping[str, object]:
+    """Holds per second on one account of each, turn and turn about, and their ratio (goal: at least 0.5).
+
+    One account is the harder case: with many, SQLite writes more pages and the floor is slower.
+    """
+    now = book.custody.now
+    commands = [_hold(each, now=now) for each in book.reservations(book.accounts[0], HOLDS)]
+    statements = await _record(book, commands)
+    ours: list[float] = []
+    floor: list[float] = []
+    with undisturbed():
+        for _ in range(ROUNDS):
+            async with stored(book) as store:
+                ours.append(await seconds_to_execute(store, [iter(commands)] * IN_FLIGHT))
+            floor.append(_seconds_of_bare_sql(book, statements))
+    figure, bare = HOLDS / statistics.median(ours), HOLDS / statistics.median(floor)
+    return {
+        "name": f"durable reservations at Store.execute, {IN_FLIGHT} in flight, signatures checked before",
+        "figure": round(figure),
+        "floor": round(bare),
+        "unit": "per second, median; floor: the same SQL in the same batches, no asyncio",
+        "ratio": round(figure / bare, 3),
+        "goal": "at least 0.5",
+    }
+
+
+def _hold(command: ReserveLien, *, now: Seconds) -> Command:
+    said = Encumbrance.parse(command.envelope.payload)
+
+    def run(uow: UnitOfWork) -> Lien:
+        account = existing_account(uow, command.account)
+        return liens.hold(uow, said, command.envelope, account=account, now=now)
+
+    return run
+
+
+class _Recorder:
+    """A connection that remembers what it ran."""
+
+    def __init__(self, connection: sqlite3.Connection, ran: list[Statement]) -> None:
+        self._connection = connection
+        self._ran = ran
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        self._ran.append(Statement(sql, tuple(values), sql.startswith("SELECT")))
+        return self._connection.execute(sql, values)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+async def _record(book: Book, commands: Sequence[Command]) -> Sequence[Statement]:
+    """What the store runs for the commands; replayed, it must leave the same database behind."""
+    ran: list[Statement] = []
+    async with stored(book) as store:
+        writer: Any = store._writer
+        writer._connection = _Recorder(writer._connection, ran)
+        await seconds_to_execute(store, [iter(commands)] * IN_FLIGHT)
+        left = _digest(writer._connection._connection)
+    with tempfile.TemporaryDirectory() as folder, closing(_connected(book, folder)) as connection:
+        _replay(connection, ran)
+        assert _digest(connection) == left
+    return ran
+
+
+def _seconds_of_bare_sql(book: Book, statements: Sequence[Statement]) -> float:
+    with tempfile.TemporaryDirectory() as folder, closing(_connected(book, folder)) as connection:
+        began_at = time.perf_counter()
+        _replay(connection, statements)
+        return time.perf_counter() - began_at
+
+
+def _connected(book: Book, folder: str) -> sqlite3.Connection:
+    """As the store connects."""
+    file = Path(folder) / "custody.sqlite"
+    book.write(file)
+    return sqlite_store._connect(file)
+
+
+def _replay(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    execute = connection.execute
+    for statement in statements:
+        rows = execute(statement.sql, statement.values)
+        if statement.is_query:
+            rows.fetchone()
+
+
+def _digest(connection: sqlite3.Connection) -> str:
+    return hashlib.sha256("\n".join(connection.iterdump()).encode()).hexdigest()
