@@ -32,8 +32,7 @@ def test_what_it_creates_is_its_users_alone_and_nesting_is_bounded(
         seen.update(umask=os.umask(0o077), nesting=sys.getrecursionlimit())
 
     write_configuration(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bailee-custody", "--config", str(tmp_path / "custody.toml")])
     monkeypatch.setattr("asyncio.run", serve)
     monkeypatch.setattr(logs, "configure", lambda _: None)
-    main.main()
+    assert main.live(tmp_path / "custody.toml") == 0
     assert seen == {"umask": 0o077, "nesting": 1_000}
