@@ -2,8 +2,12 @@
 
 gRPC has no setting for the lowest version, only for the ciphers of TLS 1.2. The one that is left needs a
 pre-shared key, which nobody has. `custody.rpc.tls.require_tls_1_3` tries whether that holds.
+
+Before anything else that speaks TLS, too: Python's own contexts, and with them those of every library, write
+each connection's secrets to the file that SSLKEYLOGFILE names.
 """
 
 import os
 
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-PSK-AES128-CBC-SHA"
+os.environ.pop("SSLKEYLOGFILE", None)

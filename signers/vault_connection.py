@@ -293,8 +293,10 @@ class _PinnedTls(HTTPAdapter):
     """TLS 1.3 to a server whose certificate comes from one authority; no retries behind the caller's back."""
 
     def __init__(self, settings: VaultSettings) -> None:
+        # Bare, as the default one writes the connection's secrets wherever SSLKEYLOGFILE says.
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            self._context = ssl.create_default_context(cafile=str(settings.ca_file))
+            self._context.load_verify_locations(cafile=str(settings.ca_file))
         except OSError as exc:
             raise ValueError(f"vault ca_file {settings.ca_file} is not a readable PEM certificate") from exc
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3

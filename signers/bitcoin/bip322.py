@@ -57,6 +57,8 @@ class Shown:
     sequence: int
     """The signature holds from this age of the coins on (BIP-68); 0 always."""
     other_coins: int
+    signatures: int
+    """How many signatures were checked. A script can ask for none: then it shows nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,8 @@ def verify_destination_proof(entry: AllowlistEntry) -> None:
     """Refuse an allowlisted script whose owner has not signed for exactly this account and destination id.
 
     Accepted: the simple form (P2WPKH, P2WSH, P2TR; also without its prefix) and the full form (those, P2PKH,
-    P2SH). Not accepted: BIP-137, and a proof that holds only later or shows other coins.
+    P2SH). Not accepted: BIP-137, a proof that holds only later or shows other coins, and one of a script that
+    asks for no signature.
 
     Raises:
         Refusal: `allowlist-proof`.
@@ -185,6 +188,11 @@ def verify_destination_proof(entry: AllowlistEntry) -> None:
         shown.form in {PREFIX_SIMPLE, PREFIX_FULL} and (shown.lock_time, shown.sequence) == (0, 0),
         Tag.ALLOWLIST_PROOF,
         f"{entry.destination_id}: a proof that holds only later, or of other coins too",
+    )
+    refuse_unless(
+        shown.signatures > 0,
+        Tag.ALLOWLIST_PROOF,
+        f"{entry.destination_id}: a script that asks for no signature",
     )
 
 
@@ -214,6 +222,7 @@ def verify_proof(script: bytes, message: str, proof: str, *, tag: Tag) -> Shown:
         lock_time=int(result.locktime),
         sequence=int(result.sequence),
         other_coins=int(result.extra_inputs),
+        signatures=len(result.sighash_types),
     )
 
 

@@ -1,5 +1,6 @@
 """Owners of destinations: each signs a BIP-322 message for its own kind of script."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -80,6 +81,20 @@ P2WSH = Owner(_text(p2wsh(SINGLE)), _p2wsh_witness, _none)
 P2TR = Owner(_text(p2tr(KEY)), _p2tr_witness, _none)
 P2PKH = Owner(_text(p2pkh(KEY.get_public_key())), None, _p2pkh_script_sig)
 P2SH_P2WPKH = Owner(_text(p2sh(p2wpkh(KEY))), _p2wpkh_witness, _push_program)
+
+
+def _keyless(script: Script, *unlocking: bytes) -> Owner:
+    return Owner(_text(p2wsh(script)), lambda _: [*unlocking, script.data], _none)
+
+
+_PREIMAGE = b"\x22" * 32
+_HASH = hashlib.sha256(_PREIMAGE).digest()
+KEYLESS = {
+    "true": _keyless(Script(b"\x51")),
+    "preimage": _keyless(Script(b"\xa8\x20" + _HASH + b"\x87"), _PREIMAGE),
+    "no signature": _keyless(Script(SINGLE.data + b"\x91"), b""),
+}
+"""Whoever knows these scripts can spend from them: nobody holds a key."""
 
 NATIVE = {"p2wpkh": P2WPKH, "p2wsh": P2WSH, "p2tr": P2TR}
 EVERY = {**NATIVE, "p2pkh": P2PKH, "p2sh-p2wpkh": P2SH_P2WPKH}

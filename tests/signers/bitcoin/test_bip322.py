@@ -176,6 +176,16 @@ def test_a_full_proof_of_every_script_is_accepted(owner: owners.Owner) -> None:
     verify_destination_proof(replace(made, proof=owner.full(message_of(made))))
 
 
+@pytest.mark.parametrize("owner", owners.KEYLESS.values(), ids=owners.KEYLESS.keys())
+def test_a_script_that_asks_for_no_signature_proves_nobody(owner: owners.Owner) -> None:
+    made = entry(owner)
+    for proof in (owner.simple(message_of(made)), owner.full(message_of(made))):
+        with pytest.raises(Refusal) as refused:
+            verify_destination_proof(replace(made, proof=proof))
+        assert refused.value.tag is Tag.ALLOWLIST_PROOF
+        assert "no signature" in refused.value.detail
+
+
 BASELINE = proven(owners.P2WPKH)
 LATER = owners.P2WPKH.full(message_of(BASELINE), lock_time=500)
 AGED = owners.P2WPKH.full(message_of(BASELINE), sequence=5)

@@ -171,16 +171,18 @@ class TestTransport:
         connection.close()
 
     async def test_the_environment_steers_nothing(
-        self, openbao: OpenBao, delivered: VaultSettings, monkeypatch: pytest.MonkeyPatch
+        self, openbao: OpenBao, delivered: VaultSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv("VAULT_TOKEN", openbao.root.token)
         monkeypatch.setenv("VAULT_ADDR", "https://127.0.0.1:1")
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/dev/null")
+        monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "tls-secrets"))
         session = await VaultSession.open(delivered)
         assert session._connection._client.token != openbao.root.token
         await session.close()
         assert session._connection._client.token == ""
+        assert not (tmp_path / "tls-secrets").exists()
 
     async def test_nobody_there_is_unavailable(self, delivered: VaultSettings, openbao: OpenBao) -> None:
         settings = openbao.settings(delivered.wrapped_secret_id_file, url="https://127.0.0.1:1")
