@@ -29,7 +29,7 @@ STEPS: Final = (
     "store.read(try)",
     "BTC requested: store.execute(plan)",
     *(f"BTC announcing: signers.announce({each}) > store.execute(announce_to)" for each in SIGNERS),
-    "BTC timelocked: bitcoin.fee_rate > store.execute(attempt)",
+    "BTC timelocked: bitcoin.fee_rate > store.execute(begin)",
     *(f"{_BITCOIN_ATTEMPT}({each}){REFUSED} > store.execute(record_refusal)" for each in SIGNERS),
     *(f"{_BITCOIN_ATTEMPT}({each}) > store.execute(ask_bitcoin)" for each in SIGNERS[:2]),
     # The transaction that both signed was not yet written down: one of them is asked once more.
@@ -38,7 +38,7 @@ STEPS: Final = (
     "BTC broadcast: bitcoin.broadcast",
     "ETH requested: store.execute(plan)",
     *(f"ETH announcing: signers.announce({each}) > store.execute(announce_to)" for each in SIGNERS),
-    "ETH timelocked: ethereum.fee_quote > store.execute(attempt)",
+    "ETH timelocked: ethereum.fee_quote > store.execute(begin)",
     f"ETH signing: signers.sign_ethereum(signer-1){REFUSED} > store.execute(record_refusal)",
     "ETH signing: signers.sign_ethereum(signer-1) > store.execute(ask_ethereum)",
     "ETH signed: ethereum.broadcast > store.execute(broadcast)",
