@@ -1,5 +1,6 @@
 """The whole life of an intent over real mutual TLS, and signers that reach each other past custody."""
 
+import os
 import re
 import ssl
 import subprocess
@@ -138,8 +139,11 @@ asyncio.run(main())
 
 def start_server(tls: object, code: str) -> "subprocess.Popen[str]":
     files = [str(getattr(tls, name)) for name in ("certificate", "key", "authority")]
+    # What another test imported may have set the floor in this process: the server has to set its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *files],
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
