@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import structlog
 
-from custody import configuration, logs
+from custody import configuration, logs, memory
 from custody.adapters.bitcoin_node import BitcoinNode
 from custody.adapters.bitcoin_nodes import BitcoinNodes
 from custody.adapters.ethereum_node import EthereumNode
@@ -303,6 +303,7 @@ def live(file: Path, life: Composition = start) -> int:
     try:
         told = configuration.read(file)
         logs.configure(told.log_level)
+        memory.settle()
         asyncio.run(until_signalled(told, life))
     except PartEnded as error:
         _log.critical("ended", part=str(error), exc_info=error.__cause__)

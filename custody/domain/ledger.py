@@ -85,7 +85,7 @@ class Movement:
     amount: Amount
 
     def __post_init__(self) -> None:
-        if self.debit is self.credit or not self.amount:
+        if self.debit is self.credit or not self.amount.units:
             raise LedgerViolation(f"{self.amount} from {self.debit} to {self.credit} moves nothing")
 
 

@@ -6,6 +6,7 @@ so adding a signature changes no digest.
 """
 
 import binascii
+import functools
 import hashlib
 import json
 import re
@@ -111,7 +112,7 @@ class Envelope:
         ]
         return b'{"payload":"%b","payloadType":%b,"signatures":[%b]}' % (
             _base64(self.payload),
-            json.dumps(self.payload_type).encode(),
+            _quoted(self.payload_type),
             b",".join(signatures),
         )
 
@@ -193,6 +194,11 @@ def _raw(value: object) -> bytes:
     if _base64(raw).decode() != value:
         raise ValueError("base64 is not in its canonical spelling")
     return raw
+
+
+@functools.lru_cache(maxsize=64)
+def _quoted(text: str) -> bytes:
+    return json.dumps(text).encode()
 
 
 def _base64(raw: bytes) -> bytes:

@@ -20,7 +20,7 @@ from custody.domain.lien import Lien
 from signers.statements.encumbrance import Encumbrance
 from signers.statements.identifiers import Seconds
 from tests.bench.accounts import Book
-from tests.bench.stored import Command, seconds_to_execute, stored, undisturbed
+from tests.bench.stored import Command, seconds_to_execute, settled, stored
 
 HOLDS = 6400
 IN_FLIGHT = 64
@@ -46,7 +46,7 @@ async def measure(book: Book) -> Mapping[str, object]:
     statements = await _record(book, commands)
     ours: list[float] = []
     floor: list[float] = []
-    with undisturbed():
+    with settled():
         for _ in range(ROUNDS):
             async with stored(book) as store:
                 ours.append(await seconds_to_execute(store, [iter(commands)] * IN_FLIGHT))

@@ -12,7 +12,7 @@ from custody.rpc.codec import names
 from signers.statements.identifiers import Seconds
 from tests.bench.accounts import ENGINE, Book
 from tests.bench.calls import Service, busy, percentile_ms
-from tests.bench.stored import Command, seconds_to_execute, stored, undisturbed
+from tests.bench.stored import Command, seconds_to_execute, settled, stored
 
 EACH = 20
 """Reservations of each account in one round."""
@@ -32,7 +32,7 @@ async def measure(book: Book, service: Service) -> Mapping[str, object]:
     async with stored(book) as store:
         now, prices = book.custody.now, store.projection.prices()
         commands = [iter([_command(each, now=now, prices=prices) for each in chain]) for chain in chains]
-        with undisturbed():
+        with settled():
             seconds = await seconds_to_execute(store, commands)
     figure = statistics.median(load.per_second for load in calls)
     floor = len(chains) * EACH * ROUNDS / seconds

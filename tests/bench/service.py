@@ -16,7 +16,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, wrappers_pb2
 
-from custody import logs
+from custody import logs, memory
 from custody.adapters.sqlite.store import SqliteStore
 from custody.rpc.backend import Backend
 from custody.rpc.calls import Call
@@ -102,4 +102,5 @@ def terms(folder: Path) -> ServerTerms:
 if __name__ == "__main__":
     logs.configure("INFO")
     declare_echo()
+    memory.settle()
     asyncio.run(serve(Path(sys.argv[1]), Seconds(int(sys.argv[2]))))

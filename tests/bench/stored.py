@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from custody import memory
 from custody.adapters.sqlite.store import SqliteStore
 from custody.application.ports.store import UnitOfWork
 from custody.domain.lien import Lien
@@ -42,11 +43,12 @@ async def seconds_to_execute(store: SqliteStore, streams: Sequence[Iterator[Comm
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """What the benchmark itself holds is no garbage collector's business."""
-    gc.collect()
-    gc.freeze()
+def settled() -> Iterator[None]:
+    """With the garbage collector as custody has it, and nothing for it in what the benchmark itself holds."""
+    before = gc.get_threshold()
+    memory.settle()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)

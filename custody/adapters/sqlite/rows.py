@@ -136,7 +136,7 @@ def account_changes(record: PledgeAccount) -> Row:
     """The columns of an account that change."""
     return (
         str(record.state),
-        ",".join(sorted(record.halts)),
+        ",".join(sorted(record.halts)) if record.halts else "",
         record.sequence,
         record.encumbrance_sequence,
         str(record.encumbrance_head),
