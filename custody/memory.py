@@ -4,7 +4,7 @@ import gc
 from typing import Final
 
 _YOUNG_MAX: Final = 10_000
-"""New objects before the youngest are looked at. Python says 700, fewer than a commit of 64 commands makes."""
+"""New objects before the youngest are looked at. Python says 700: a commit of 64 commands makes more."""
 
 
 def settle() -> None:
