@@ -20,5 +20,5 @@ TestEverything.settings = settings(max_examples=60, stateful_step_count=40, dead
 @pytest.mark.slow
 def test_many_more_interleavings() -> None:
     run_state_machine_as_test(
-        Everything, settings=settings(max_examples=400, stateful_step_count=60, deadline=None)
+        Everything, settings=settings(max_examples=300, stateful_step_count=60, deadline=None)
     )
