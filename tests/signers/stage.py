@@ -27,7 +27,7 @@ from signers.rules.signer import Clockwork, Signer
 from signers.statements.amounts import Asset, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Seconds
-from signers.statements.intent import Intent
+from signers.statements.intent import Intent, OutpointAnchor
 from tests.factories import BTC, DAY, ETH, World, build_world
 from tests.signers.fakes import (
     FakeBitcoinNode,
@@ -188,6 +188,16 @@ class Stage:
         ]
         return [answer for answer in answers if not isinstance(answer, HeldElsewhere)]
 
+    def vouched_keys(self) -> list[Envelope]:
+        """The same statements without asking a signer: as the parties could have kept them."""
+        world, holder = self.world, self.world.account.ethereum.holder
+        return [
+            world.cosign(world.account_key(party, asset), party)
+            for party in world.signers
+            for asset in Asset
+            if asset is Asset.BTC or party.signer == holder
+        ]
+
     async def show_allowlist(self) -> None:
         """Let every signer see the entries, so that their cooling-off is over when the tests begin."""
         for signer in self.signers:
@@ -218,6 +228,10 @@ class Stage:
         chain.mine(count=terms.timelock_blocks)
 
     # What custody hands over.
+
+    def anchor(self, index: int) -> OutpointAnchor:
+        """A coin of the account as an intent names it."""
+        return anchor_of(self.coins[index])
 
     def intent(self, asset: Asset, **changes: Any) -> Intent:
         if asset is Asset.BTC:

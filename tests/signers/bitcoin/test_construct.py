@@ -5,10 +5,16 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from bitcoin.core import CTransaction, b2lx
+from bitcoin.core import CTransaction, CTxOut, b2lx
 from bitcoin.core.script import CScript
 
-from signers.bitcoin.coins import INPUTS_MAX, PREVIOUS_BYTES_MAX, Coin, dust_limit
+from signers.bitcoin.coins import (
+    INPUTS_MAX,
+    PREVIOUS_BYTES_MAX,
+    PREVIOUS_BYTES_TOTAL_MAX,
+    Coin,
+    dust_limit,
+)
 from signers.bitcoin.construct import build_payout
 from signers.statements.allowlist import BitcoinDestination
 from signers.statements.amounts import Sats, Wei
@@ -93,13 +99,24 @@ def _padded(baseline: Payment) -> tuple[Coin, ...]:
     return (replace(first, previous_transaction=first.previous_transaction + b"\x00"), *baseline.coins[1:])
 
 
+def _long(baseline: Payment, size: int, *, seed: int) -> Coin:
+    """A coin of the account whose transaction is exactly that long: an output carries the rest."""
+    short = CTransaction.deserialize(coin(baseline.material.script, 1_000, seed=seed).previous_transaction)
+    head = len(short.serialize()) + 8 + 5  # the amount of one more output, and its length on 5 bytes
+    filler = CTxOut(0, CScript(b"\x6a" + bytes(size - head - 1)))
+    return Coin(
+        previous_transaction=CTransaction(short.vin, [*short.vout, filler], witness=short.wit).serialize(),
+        index=0,
+    )
+
+
 def _too_long(baseline: Payment) -> tuple[Coin, ...]:
-    return (*baseline.coins, Coin(previous_transaction=bytes(PREVIOUS_BYTES_MAX + 1), index=0))
+    return (*baseline.coins, _long(baseline, PREVIOUS_BYTES_MAX + 1, seed=20))
 
 
 def _too_long_together(baseline: Payment) -> tuple[Coin, ...]:
-    filler = Coin(previous_transaction=bytes(PREVIOUS_BYTES_MAX), index=0)
-    return (*baseline.coins, *[filler] * 8)
+    size = PREVIOUS_BYTES_TOTAL_MAX // 8
+    return (*baseline.coins, *(_long(baseline, size, seed=seed) for seed in range(20, 28)))
 
 
 COINS: list[tuple[str, Any, Tag]] = [
@@ -118,6 +135,13 @@ COINS: list[tuple[str, Any, Tag]] = [
     ("too many coins", lambda b: (b.coins[0],) * (INPUTS_MAX + 1), Tag.TRANSACTION_SHAPE),
     ("too little", lambda b: (b.coins[0],), Tag.AMOUNT),
 ]
+
+
+def test_a_previous_transaction_of_the_longest_size_is_read() -> None:
+    baseline = payment()
+    longest = _long(baseline, PREVIOUS_BYTES_MAX, seed=20)
+    assert len(longest.previous_transaction) == PREVIOUS_BYTES_MAX
+    assert len(build_payout(**baseline.but(coins=(*baseline.coins, longest)).arguments).spent) == 3
 
 
 @pytest.mark.parametrize(("mutate", "tag"), [row[1:] for row in COINS], ids=[row[0] for row in COINS])

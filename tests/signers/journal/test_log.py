@@ -191,6 +191,14 @@ def test_an_entry_that_contradicts_the_journal_is_not_written(path: Path) -> Non
     journal.close()
 
 
+def test_what_was_appended_is_synced_to_the_disk(path: Path) -> None:
+    """A killed process loses nothing either way; a machine that loses power would."""
+    journal = Journal.open(path)
+    (level,) = journal._connection.execute("PRAGMA synchronous").fetchone()
+    assert level == 2, "FULL: the write-ahead log is synced before an append returns"
+    journal.close()
+
+
 def test_what_was_appended_survives_sigkill(path: Path) -> None:
     """Each append is on disk when it returns: the process tells its head and is killed at once."""
     code = textwrap.dedent(

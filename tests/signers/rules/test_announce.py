@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from signers.journal import AllowlistEntrySeen
+from signers.rules import watch
 from signers.rules.announce import announce
 from signers.rules.chains import NodeUnavailable
 from signers.rules.decision import Declined
 from signers.rules.signer import Clockwork
 from signers.statements import canonical
-from signers.statements.allowlist import BitcoinDestination
+from signers.statements.allowlist import BitcoinDestination, ownership_message
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import (
@@ -29,8 +31,8 @@ from signers.statements.intent import Intent, NonceAnchor, Release
 from signers.statements.network import Network
 from signers.statements.receipt import Act, Receipt
 from signers.statements.refusals import Tag
-from tests.factories import BTC, DAY, ETH
-from tests.signers.fakes import anchor_of
+from tests.factories import BTC, DAY, ETH, Person
+from tests.signers.fakes import anchor_of, real_proof
 from tests.signers.marks import refused, refuses
 from tests.signers.stage import Stage
 
@@ -50,6 +52,16 @@ async def test_baseline(stage: Stage, asset: Asset) -> None:
     release, entry = world.release_envelope(intent), world.allowlist_envelope(asset)
     stood_on = {intent.digest, release.digest, entry.digest, world.policy.digest, world.account.digest}
     assert set(receipt.inputs) == stood_on
+
+
+@pytest.mark.parametrize("role", ["pledgor", "secured_party", "custodian"])
+async def test_any_party_may_ask_and_none_counts_for_its_own_quorum(stage: Stage, role: str) -> None:
+    """docs/threat-model.md: the pledgor's word is the allowlist entry, not each outflow."""
+    maker: Person = getattr(stage.world, role)
+    approvers = [each for each in stage.world.approvers if each.entity != maker.entity]
+    intent = stage.intent(Asset.BTC, maker=maker.entity)
+    approved = stage.world.approve(intent, by=approvers, maker=maker)
+    await announce(stage[0], stage.announcement(intent, intent=approved))
 
 
 async def test_asked_again_it_answers_the_same_bytes_whatever_has_become_of_the_intent(stage: Stage) -> None:
@@ -182,7 +194,7 @@ async def test_the_maker_approves(stage: Stage) -> None:
 @refuses(Tag.POLICY_DUPLICATE_ENTITY)
 async def test_one_entity_approves_with_two_keys(stage: Stage) -> None:
     intent = stage.intent(Asset.BTC)
-    envelope = stage.world.approve(intent, by=[stage.world.approvers[0], stage.world.second_device])
+    envelope = stage.world.approve(intent, by=[*stage.world.approvers, stage.world.second_device])
     with refused(Tag.POLICY_DUPLICATE_ENTITY):
         await announce(stage[0], stage.announcement(intent, intent=envelope))
 
@@ -198,7 +210,7 @@ async def test_a_stranger_approves(stage: Stage) -> None:
 @refuses(Tag.APPROVAL_KEY_REVOKED)
 async def test_a_revoked_key_approves(stage: Stage) -> None:
     intent = stage.intent(Asset.BTC)
-    envelope = stage.world.approve(intent, by=[stage.world.approvers[0], stage.world.revoked])
+    envelope = stage.world.approve(intent, by=[*stage.world.approvers, stage.world.revoked])
     with refused(Tag.APPROVAL_KEY_REVOKED):
         await announce(stage[0], stage.announcement(intent, intent=envelope))
 
@@ -250,6 +262,18 @@ async def test_a_release_of_another_intent(stage: Stage) -> None:
         await announce(stage[0], stage.announcement(intent, release=release))
 
 
+@pytest.mark.parametrize(
+    "changes", [{"account": AccountId("acct-other")}, {"intent": OTHER}], ids=["account", "intent"]
+)
+@refuses(Tag.RELEASE_WRONG_INTENT)
+async def test_a_release_that_names_another(stage: Stage, changes: dict[str, Any]) -> None:
+    """The digest is the intent's, and what is beside it is not."""
+    intent = stage.intent(Asset.BTC)
+    release = stage.world.release_envelope(intent, **changes)
+    with refused(Tag.RELEASE_WRONG_INTENT):
+        await announce(stage[0], stage.announcement(intent, release=release))
+
+
 @refuses(Tag.RELEASE_EXPIRED)
 async def test_a_release_that_has_expired(stage: Stage) -> None:
     intent = stage.intent(Asset.BTC)
@@ -280,6 +304,26 @@ async def test_custody_asks_for_another_script(stage: Stage) -> None:
     other = BitcoinDestination(script_pubkey=ScriptPubKey("0014" + "66" * 20))
     with refused(Tag.ALLOWLIST_UNKNOWN):
         await announce(stage[0], stage.announcement(stage.intent(Asset.BTC, destination=other)))
+
+
+@refuses(Tag.ALLOWLIST_UNKNOWN)
+async def test_an_entry_of_another_account(stage: Stage) -> None:
+    """The same destination under the same id, signed by the same people and proven: for another account."""
+    entry, other = stage.world.allowlist_entry(Asset.BTC), AccountId("acct-other")
+    message = ownership_message(
+        network=entry.network,
+        account=other,
+        destination_id=entry.destination_id,
+        destination=entry.destination,
+    )
+    proof = real_proof(message, entry.destination, stage.world.destination_keys[Asset.BTC])
+    envelope = stage.world.allowlist_envelope(Asset.BTC, account=other, proof=proof)
+    seen = AllowlistEntrySeen(
+        entry_digest=envelope.digest, account=other, destination_id=entry.destination_id
+    )
+    stage[0].journal.append(seen, at=Seconds(stage.clock[0] - 2 * DAY))
+    with refused(Tag.ALLOWLIST_UNKNOWN):
+        await announce(stage[0], stage.announcement(stage.intent(Asset.BTC), allowlist_entry=envelope))
 
 
 @refuses(Tag.ALLOWLIST_SIGNATURE)
@@ -344,15 +388,17 @@ async def test_a_destination_that_nobody_has_proven(stage: Stage, asset: Asset) 
 @refuses(Tag.INTENT_EXPIRED)
 async def test_an_intent_that_has_expired(stage: Stage) -> None:
     intent = stage.intent(Asset.BTC)
+    release = stage.world.release_envelope(intent, expires_at=Seconds(intent.expires_at + DAY))
     stage.advance(intent.expires_at - stage.clock[0])
     with refused(Tag.INTENT_EXPIRED):
-        await announce(stage[0], stage.announcement(intent, release=stage.world.release_envelope(intent)))
+        await announce(stage[0], stage.announcement(intent, release=release))
 
 
 @refuses(Tag.INTENT_EXPIRED)
 async def test_a_refusal_as_expired_is_final_though_the_clock_is_set_back(stage: Stage) -> None:
     intent = stage.intent(Asset.BTC)
-    announcement = stage.announcement(intent)
+    release = stage.world.release_envelope(intent, expires_at=Seconds(intent.expires_at + DAY))
+    announcement = stage.announcement(intent, release=release)
     stage.advance(intent.expires_at - stage.clock[0])
     for seconds in (0, 10):
         stage.clock[0] = Seconds(stage.clock[0] - seconds)
@@ -394,6 +440,19 @@ async def test_more_than_may_leave_in_the_window(stage: Stage, asset: Asset, uni
     await announce(stage[0], stage.announcement(stage.intent(asset, intent=OTHER, amount=unit(left))))
 
 
+@refuses(Tag.VELOCITY)
+async def test_what_has_left_for_good_counts_within_the_window(stage: Stage) -> None:
+    first = stage.intent(Asset.BTC, amount=Sats(10 * BTC))
+    await announce(stage[0], stage.announcement(first))
+    stage.bitcoin.spend(stage.coins[0])
+    stage.bitcoin.mine(count=stage.world.policy.terms_of(Asset.BTC).finality_depth)
+    await watch.tick(stage[0])
+    assert not stage[0].journal.views.live()
+    second = stage.intent(Asset.BTC, intent=OTHER, amount=Sats(2 * BTC), anchor=stage.anchor(1))
+    with refused(Tag.VELOCITY):
+        await announce(stage[0], stage.announcement(second))
+
+
 async def test_what_left_the_window_no_longer_counts(stage: Stage) -> None:
     await announce(stage[0], stage.announcement(stage.intent(Asset.BTC, amount=Sats(10 * BTC))))
     stage.advance(stage.world.policy.limit_of(Asset.BTC).window_seconds)
@@ -416,9 +475,10 @@ async def test_a_higher_fee_cap_than_the_policy_allows(stage: Stage) -> None:
 @pytest.mark.parametrize("hours", [3, -3])
 @refuses(Tag.CLOCK_SKEW)
 async def test_clock_and_chain_disagree(stage: Stage, hours: int) -> None:
+    old = stage.intent(Asset.BTC, created_at=Seconds(stage.world.now - DAY))
     stage.clock[0] = Seconds(stage.clock[0] + hours * 3600)
     with refused(Tag.CLOCK_SKEW):
-        await announce(stage[0], stage.announcement(stage.intent(Asset.BTC)))
+        await announce(stage[0], stage.announcement(old))
 
 
 @pytest.mark.parametrize("asset", Asset)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coincurve import PrivateKey
 
 from signers.bitcoin.bip322 import combine_every_pair
 from signers.bitcoin.sign import PartialSignatures
@@ -20,10 +21,18 @@ from signers.rules.onboarding import (
     create_account_key,
     prove_ownership,
 )
-from signers.statements.account import Account, AccountKey
+from signers.statements import multisig
+from signers.statements.account import Account, AccountKey, BitcoinCosigner, BitcoinTerms
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, Digest, EthereumAddress, Proof, Seconds
+from signers.statements.identifiers import (
+    AccountId,
+    Digest,
+    EthereumAddress,
+    Proof,
+    Seconds,
+    SignerId,
+)
 from signers.statements.network import Network
 from signers.statements.refusals import Tag
 from tests.factories import DAY, Person, World, build_world
@@ -137,6 +146,19 @@ async def test_an_account_under_another_policy(fresh: Stage) -> None:
     account = replace(fresh.world.account, policy_digest=Digest("ab" * 32))
     with refused(Tag.ACCOUNT_POLICY):
         await cosign_account(fresh[0], signed_by_parties(fresh.world, account), await fresh.account_keys())
+
+
+@refuses(Tag.ACCOUNT_POLICY)
+async def test_a_key_of_someone_else_in_a_signers_place(fresh: Stage) -> None:
+    """Every key of a signer that stands in the account is vouched for; one signer's does not stand there."""
+    world, stranger = fresh.world, SignerId("stranger-one")
+    key, proof = world.possession(PrivateKey(b"\x07" * 32), signer=stranger, asset=Asset.BTC)
+    *others, _ = world.account.bitcoin.cosigners
+    cosigners = (*others, BitcoinCosigner(signer=stranger, public_key=key, proof=proof))
+    script = multisig.script_pubkey([each.public_key for each in cosigners])
+    account = replace(world.account, bitcoin=BitcoinTerms(cosigners=cosigners, script_pubkey=script))
+    with refused(Tag.ACCOUNT_POLICY):
+        await cosign_account(fresh[0], signed_by_parties(world, account), await fresh.account_keys())
 
 
 @refuses(Tag.ACCOUNT_CONFLICT)

@@ -1,18 +1,20 @@
 """Signing: the valid baseline, and one change for each refusal."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from bitcoin.core import CTransaction
 
 from signers.bitcoin.coins import Coin
+from signers.rules import anchors, watch
 from signers.rules.announce import announce
 from signers.rules.chains import PeerSignatures
 from signers.rules.decision import Declined
 from signers.rules.sign import SignedAttempt, sign
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import IntentId, Seconds
+from signers.statements.identifiers import AccountId, IntentId, Seconds
 from signers.statements.intent import Intent, NonceAnchor
 from signers.statements.network import Network
 from signers.statements.receipt import Act, Receipt
@@ -150,6 +152,28 @@ async def test_a_receipt_about_another_intent(stage: Stage) -> None:
     forged = world.cosign(world.receipt(world.signers[2], other, Act.ANNOUNCED), world.signers[2])
     with refused(Tag.ANNOUNCE_INCOMPLETE):
         await sign(stage[0], stage.signing(intent, (*receipts[:2], forged)))
+
+
+@pytest.mark.parametrize(
+    ("act", "changes"),
+    [
+        (Act.SIGNED, {}),
+        (Act.REFUSED, {"tags": (Tag.VELOCITY,)}),
+        (Act.ANNOUNCED, {"account": AccountId("acct-other")}),
+    ],
+    ids=["signed", "refused", "account"],
+)
+@refuses(Tag.ANNOUNCE_INCOMPLETE)
+async def test_a_receipt_that_is_no_announcement_of_the_intent(
+    stage: Stage, act: Act, changes: dict[str, Any]
+) -> None:
+    """The third signer itself says so, and it has not announced."""
+    intent, world = stage.intent(Asset.BTC), stage.world
+    receipts = [await announce(signer, stage.announcement(intent)) for signer in stage.signers[:2]]
+    stage.pass_timelock(Asset.BTC)
+    told = world.receipt(world.signers[2], intent, act, **changes)
+    with refused(Tag.ANNOUNCE_INCOMPLETE):
+        await sign(stage[0], stage.signing(intent, (*receipts, world.cosign(told, world.signers[2]))))
 
 
 @refuses(Tag.ANNOUNCE_INCOMPLETE)
@@ -307,6 +331,16 @@ async def test_a_clock_set_back_does_not_revive_what_has_expired(stage: Stage) -
     stage.advance(3600)
     await announce(stage[0], stage.announcement(stage.intent(Asset.ETH)))
     stage.clock[0] = Seconds(stage.clock[0] - 3600)
+    with refused(Tag.INTENT_EXPIRED):
+        await announce(stage[0], stage.announcement(short))
+
+
+async def test_an_attempt_remembers_the_time_as_well(stage: Stage) -> None:
+    short = stage.intent(Asset.ETH, expires_at=Seconds(stage.world.now + 3600))
+    intent, receipts = await stage.announced(Asset.BTC)
+    stage.advance(stage.world.now + 3600 - stage.clock[0])
+    await sign(stage[0], stage.signing(intent, receipts))
+    stage.clock[0] = Seconds(stage.clock[0] - 1)
     with refused(Tag.INTENT_EXPIRED):
         await announce(stage[0], stage.announcement(short))
 
@@ -486,6 +520,31 @@ async def test_a_reorganisation_re_opens_an_intent(stage: Stage) -> None:
     third = replace(second, intent=IntentId("0190a0a0-0000-4000-8000-00000000000c"))
     with refused(Tag.ANCHOR_BUSY):
         await announce(stage[0], stage.announcement(third))
+
+
+@pytest.mark.parametrize("asset", Asset)
+@pytest.mark.parametrize("beyond", [0, 1])
+async def test_a_reorganisation_is_looked_for_two_weeks_back_and_one(
+    stage: Stage, asset: Asset, beyond: int
+) -> None:
+    """BTC 2,016 blocks, ETH 50,400: not for ever, and for long."""
+    blocks = {Asset.BTC: 2016, Asset.ETH: 50_400}[asset] + beyond
+    chain = stage.bitcoin if asset is Asset.BTC else stage.ethereum
+    intent, _ = await stage.announced(asset)
+    if asset is Asset.BTC:
+        stage.bitcoin.spend(stage.coins[0])
+        stage.bitcoin.mine(count=stage.world.policy.terms_of(asset).finality_depth)
+    else:
+        stage.ethereum.mine(stage.world.account.ethereum.address)
+        stage.ethereum.mine(count=stage.ethereum.finality_depth)
+    await watch.tick(stage[0])
+    assert not stage[0].journal.views.live()
+    spent_at = len(chain.blocks) - 1
+    chain.reorganise(stage.world.policy.terms_of(Asset.BTC).finality_depth + 1)
+    chain.mine(count=spent_at + blocks - (len(chain.blocks) - 1))
+    account, tip = stage.world.account, await stage[0].chains[asset].tip()
+    await anchors.observe(stage[0], stage[0].journal.views.intents[intent.digest], account, tip.point)
+    assert bool(stage[0].journal.views.live()) is (beyond == 0)
 
 
 async def test_a_nonce_ends_its_intent_when_it_is_finalised(stage: Stage) -> None:

@@ -155,6 +155,20 @@ async def test_only_custody_may_ask_for_anything(wired: Wired, names: tuple[str,
         assert (await fails(call)).code() is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_custody_asks_nothing_of_a_peers_service(wired: Wired) -> None:
+    stub = signer_pb2_grpc.PeerServiceStub(wired.channel(0, wired.authority.issue(CUSTODY)))
+    calls: list[Awaitable[Any]] = [
+        stub.GetReceipt(pb.GetReceiptRequest(intent_digest="ab" * 32, act=pb.ACT_ANNOUNCED), timeout=SECONDS),
+        stub.GetJournalHead(
+            pb.GetJournalHeadRequest(signer_id="signer-1", nonce=b"\x01" * 32), timeout=SECONDS
+        ),
+    ]
+    for call in calls:
+        error = await fails(call)
+        assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert details(error)[0].reason == "caller-not-allowed"
+
+
 async def test_a_certificate_with_two_names_is_nobody(wired: Wired) -> None:
     both = wired.authority.issue(CUSTODY, "signer-2.bailee")
     stub = signer_pb2_grpc.SignerServiceStub(wired.channel(0, both))
