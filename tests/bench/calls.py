@@ -106,6 +106,13 @@ def percentile_ms(loads: Collection[Load], share: float) -> float:
     return round(latencies[int(len(latencies) * share)], 2)
 
 
+def processor_us(loads: Collection[Load]) -> int:
+    """Processor time of the service for one call."""
+    return round(
+        sum(load.server_seconds for load in loads) / sum(len(load.latencies_ms) for load in loads) * 1e6
+    )
+
+
 def busy(loads: Collection[Load]) -> float:
     """Share of the time that the service computed: near 1, a figure is its own and not its caller's."""
     return round(sum(load.server_seconds for load in loads) / sum(load.seconds for load in loads), 2)

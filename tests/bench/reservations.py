@@ -11,7 +11,7 @@ from custody.domain.collateral import PriceSet
 from custody.rpc.codec import names
 from signers.statements.identifiers import Seconds
 from tests.bench.accounts import ENGINE, Book
-from tests.bench.calls import Service, busy, percentile_ms
+from tests.bench.calls import Service, busy, percentile_ms, processor_us
 from tests.bench.stored import Command, seconds_to_execute, settled, stored
 
 EACH = 20
@@ -44,6 +44,7 @@ async def measure(book: Book, service: Service) -> Mapping[str, object]:
         "ratio": round(figure / floor, 3),
         "p50_ms": percentile_ms(calls, 0.50),
         "p99_ms": percentile_ms(calls, 0.99),
+        "server_us": processor_us(calls),
         "server_busy": busy(calls),
     }
 
