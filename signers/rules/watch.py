@@ -24,7 +24,7 @@ from signers.statements.refusals import Refusal
 
 HIGH_WATER_SECONDS: Final = Seconds(600)
 PEER_SECONDS_MAX: Final = 10.0
-"""What one peer may take of a round."""
+"""What one peer may take of a round: so long it can hold the next one up."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ async def _observe(signer: Signer, history: IntentHistory, now: Moment) -> None:
 
 
 async def _follow_peer(signer: Signer, peer: SignerId) -> None:
-    """Its journal, and its receipts of everything live. What it does wrong stops or delays only its own."""
+    """Its journal, and its receipts of everything live. What it does wrong stops nothing but its own."""
     try:
         async with asyncio.timeout(PEER_SECONDS_MAX):
             await signer.reconciliation.follow(peer, at=signer.wall_clock())

@@ -19,6 +19,8 @@ from signers.service.errors import Fault, fault_of, invalid, to_status
 DEADLINE_SECONDS_MAX: Final = 120.0
 CALLS_PER_CALLER_MAX: Final = 32
 """Under way at once. Who fills them, by calls that wait or never say what they want, keeps out no other."""
+CHECKS_PER_CERTIFICATE_MAX: Final = 8
+"""Of health, which whoever has a certificate may ask for."""
 HEALTH: Final = "grpc.health.v1.Health"
 
 caller: ContextVar[str] = ContextVar("caller")
@@ -47,7 +49,8 @@ class Edge(grpc.aio.ServerInterceptor):
         """
         self._callers = callers
         self._on_fatal = on_fatal
-        self._under_way: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._checks: Counter[str] = Counter()
 
     async def intercept_service(
         self,
@@ -73,7 +76,7 @@ class Edge(grpc.aio.ServerInterceptor):
                 name = self._authorised(service, context)
                 caller.set(name)
                 _require_deadline(context)
-                with self._slot(HEALTH if service == HEALTH else name):
+                with self._slot(service, name):
                     request = await _only(messages)
                     _require_valid(request)
                     return await call(request, context)
@@ -92,18 +95,21 @@ class Edge(grpc.aio.ServerInterceptor):
         return guarded
 
     @contextmanager
-    def _slot(self, whose: str) -> Iterator[None]:
-        if self._under_way[whose] >= CALLS_PER_CALLER_MAX:
+    def _slot(self, service: str, name: str) -> Iterator[None]:
+        slots, limit = self._calls, CALLS_PER_CALLER_MAX
+        if service == HEALTH:
+            slots, limit = self._checks, CHECKS_PER_CERTIFICATE_MAX
+        if slots[name] >= limit:
             raise Fault(
                 code=grpc.StatusCode.RESOURCE_EXHAUSTED,
                 reason="too-many-calls",
-                message=f"{CALLS_PER_CALLER_MAX} calls are under way already",
+                message=f"{limit} calls are under way already",
             )
-        self._under_way[whose] += 1
+        slots[name] += 1
         try:
             yield
         finally:
-            self._under_way[whose] -= 1
+            slots[name] -= 1
 
     def _authorised(self, service: str, context: grpc.aio.ServicerContext[Any, Any]) -> str:
         told = context.auth_context()

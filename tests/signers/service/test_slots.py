@@ -89,6 +89,17 @@ async def test_one_peer_keeps_no_other_out(wired: Wired) -> None:
     await end(calls)
 
 
+async def test_one_certificate_keeps_no_other_from_asking_for_health(wired: Wired) -> None:
+    """Else whoever has any certificate could have this process restarted."""
+    channel = wired.channel(1, wired.authority.issue("margin-engine.broker-one"))
+    call: Any = channel.stream_unary("/grpc.health.v1.Health/Check")
+    calls = [call(never(), timeout=100) for _ in range(100)]
+    await exhausted(health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest())
+    monitor = wired.channel(1, wired.authority.issue("monitor.bailee"))
+    await health_pb2_grpc.HealthStub(monitor).Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
+    await end(calls)
+
+
 async def test_health_is_asked_and_not_watched(wired: Wired) -> None:
     for name in (CUSTODY, "monitor.bailee"):
         stub = health_pb2_grpc.HealthStub(wired.channel(1, wired.authority.issue(name)))
