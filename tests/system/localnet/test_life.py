@@ -124,6 +124,7 @@ def test_down_ends_its_own_localnet_and_no_other(owners: Owners) -> None:
     assert _down(mine.state).stdout == f"nothing runs in {mine.state}\n"
 
 
+@pytest.mark.slow
 def test_two_localnets_share_nothing(owners: Owners) -> None:
     one, two = owners.up("one"), owners.up("two")
     assert set(one.record.endpoints.values()).isdisjoint(two.record.endpoints.values())
