@@ -101,8 +101,18 @@ class Enemy:
         draft = chain.build(order)
         return draft.transaction, await chain.sign(draft)
 
-    def relayed(self, intent: Intent) -> tuple[Envelope, ...]:
-        return tuple(self.receipts.get(intent.digest, {}).values())
+    def relayed(self, intent: Intent, *, forged: bool = False) -> tuple[Envelope, ...]:
+        """The announce receipts it has; those of the others forged with the key that it owns."""
+        known = self.receipts.get(intent.digest, {})
+        if self.owned is None or not forged:
+            return tuple(known.values())
+        world = self.stage.world
+        lies = (
+            world.cosign(world.receipt(party, intent, Act.ANNOUNCED), world.signers[self.owned])
+            for party in world.signers
+            if party.signer not in known
+        )
+        return (*known.values(), *lies)
 
     def spendable(self) -> list[Spendable]:
         """Every transaction that enough signers have signed."""

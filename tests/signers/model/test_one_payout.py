@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from bitcoin.core import CTransaction
@@ -14,19 +15,21 @@ from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from signers.bitcoin.coins import anchor_outpoint
 from signers.rules import watch
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.identifiers import IntentId, Seconds
 from signers.statements.intent import Anchor, Intent, NonceAnchor
-from tests.factories import DAY, ETH
-from tests.signers.fakes import anchor_of
+from tests.factories import DAY, ETH, World, build_world
+from tests.signers.fakes import anchor_of, real_proof
 from tests.signers.model.custody import Enemy, Spendable
 from tests.signers.stage import Stage
 
 SIGNERS = st.sampled_from(range(3))
 ASSETS = st.sampled_from(list(Asset))
 EITHER = st.integers(0, 1)
-IDS = [IntentId(f"0190a0a0-0000-4000-8000-00000000000{letter}") for letter in "ab"]
+WHICH = st.integers(0, 2)
+IDS = [IntentId(f"0190a0a0-0000-4000-8000-00000000000{letter}") for letter in "abc"]
 """Of intents on both chains: one id means one payout, whatever leaves."""
 AMOUNTS: dict[Asset, list[Amount]] = {
     Asset.BTC: [Sats(30_000_000), Sats(40_000_000)],
@@ -37,6 +40,22 @@ FEES = {Asset.BTC: [1_000, 2_000, 30_000], Asset.ETH: [21_000 * gwei * 10**9 for
 FEE = st.integers(0, 2)
 OWNED = st.sampled_from([None, None, 1, 2])
 """Never the first: whoever owns the holder of the Ethereum key needs nobody (single-holder)."""
+
+
+FINALITY = 12
+"""Of Bitcoin: less than a reorganisation here is deep."""
+
+
+def shallow_world() -> World:
+    """The valid world, with a finality that can be undone."""
+    terms = tuple(
+        replace(each, finality_depth=FINALITY) if each.asset is Asset.BTC else each
+        for each in build_world().policy.assets
+    )
+    return build_world(prove=real_proof, policy_changes={"assets": terms})
+
+
+WORLD = shallow_world()
 
 
 class Killed(Exception):  # noqa: N818 - what a kill looks like to the test
@@ -50,7 +69,7 @@ class OnePayout(RuleBasedStateMachine):
     def set_up(self, begun: Asset | None, owned: int | None) -> None:
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="bailee-one-payout-"))
-        self.stage = self.runner.run(Stage.set_up(self.folder))
+        self.stage = self.runner.run(Stage.set_up(self.folder, world=WORLD))
         self.enemy = Enemy(self.stage, owned=owned)
         self.began = self.stage.clock[0]
         self.executed: list[tuple[int, Spendable]] = []
@@ -81,11 +100,33 @@ class OnePayout(RuleBasedStateMachine):
             return anchor_of(self.stage.coins[index])
         return NonceAnchor(chain_id=self.stage.world.network.chain_id, nonce=index)
 
-    @rule(asset=ASSETS, signer=SIGNERS, which=EITHER, amount=EITHER, anchor=EITHER)
+    @rule(asset=ASSETS, signer=SIGNERS, which=WHICH, amount=EITHER, anchor=EITHER)
     def announce(self, asset: Asset, signer: int, which: int, amount: int, anchor: int) -> None:
-        self.runner.run(self.enemy.announce(signer, self.intent(asset, which, amount, anchor)))
+        """An honest signer takes a new intent only on what is unspent, and binds itself to one anchor."""
+        intent = self.intent(asset, which, amount, anchor)
+        views = self.stage[signer].journal.views
+        new = intent.digest not in views.intents
+        bound = {each.intent.anchor for each in views.of_account(intent.account, asset)}
+        taken = self.runner.run(self.enemy.announce(signer, intent))
+        if taken and new and signer != self.enemy.owned:
+            assert not self.is_spent(intent.anchor)
+            assert all(self.is_final(each) for each in bound - {intent.anchor})
 
-    @rule(asset=ASSETS, which=EITHER, amount=EITHER, anchor=EITHER)
+    def is_spent(self, anchor: Anchor) -> bool:
+        if isinstance(anchor, NonceAnchor):
+            address = self.stage.world.account.ethereum.address
+            return self.runner.run(self.stage.ethereum.next_nonce(address)) != anchor.nonce
+        return self.runner.run(self.stage.bitcoin.confirmed_output(anchor_outpoint(anchor))) is None
+
+    def is_final(self, anchor: Anchor) -> bool:
+        if isinstance(anchor, NonceAnchor):
+            address = self.stage.world.account.ethereum.address
+            return self.runner.run(self.stage.ethereum.anchor_spent_at_finality(address, nonce=anchor.nonce))
+        return self.runner.run(
+            self.stage.bitcoin.anchor_spent_at_finality(anchor_outpoint(anchor), depth=FINALITY)
+        )
+
+    @rule(asset=ASSETS, which=WHICH, amount=EITHER, anchor=EITHER)
     def announce_everywhere(self, asset: Asset, which: int, amount: int, anchor: int) -> None:
         for signer in range(3):
             self.announce(asset, signer, which, amount, anchor)
@@ -98,15 +139,23 @@ class OnePayout(RuleBasedStateMachine):
         fee=FEE,
         coins=st.sampled_from([{0}, {1}, {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}]),
         killed=st.booleans(),
+        forged=st.booleans(),
     )
     def sign(
-        self, data: st.DataObject, signers: list[int], fee: int, coins: set[int], *, killed: bool
+        self,
+        data: st.DataObject,
+        signers: list[int],
+        fee: int,
+        coins: set[int],
+        *,
+        killed: bool,
+        forged: bool,
     ) -> None:
         intent = data.draw(st.sampled_from(list(self.enemy.intents.values())))
         spent = tuple(self.stage.coins[index] for index in sorted(coins))
         request = self.stage.signing(
             intent,
-            self.enemy.relayed(intent),
+            self.enemy.relayed(intent, forged=forged),
             coins=spent if intent.asset is Asset.BTC else (),
             fee_units=FEES[intent.asset][fee],
         )
@@ -121,7 +170,7 @@ class OnePayout(RuleBasedStateMachine):
 
     @rule(
         asset=ASSETS,
-        which=EITHER,
+        which=WHICH,
         amount=EITHER,
         anchor=EITHER,
         pair=st.sampled_from([(0, 1), (0, 2), (1, 2)]),
@@ -222,5 +271,5 @@ class OnePayout(RuleBasedStateMachine):
                     assert history.fees_units <= history.intent.fee_cap.units
 
 
-OnePayout.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+OnePayout.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 TestOnePayout = OnePayout.TestCase
