@@ -6,7 +6,6 @@ answered again for ever; a refusal is not recorded, so it is evaluated again.
 
 import dataclasses
 import functools
-import hashlib
 import json
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar, cast
@@ -62,7 +61,7 @@ def fingerprint(command: object) -> Digest:
 
     Commands hold ASCII text and integers only; for these, sorted keys without white space are that form.
     """
-    return Digest(hashlib.sha256(_encode(_plain(command)).encode()).hexdigest())
+    return Digest.of(_encode(_plain(command)).encode())
 
 
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode

@@ -5,7 +5,6 @@ python-bitcoinlib, and accepts exactly one byte string for given intent, coins a
 sealed in a `VerifiedPayout`, the only thing that `sign` signs.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 from bitcoin.core import CTransaction
@@ -42,7 +41,7 @@ class VerifiedPayout:
     @property
     def digest(self) -> Digest:
         """SHA-256 of the transaction's bytes: how a receipt names what was signed."""
-        return Digest(hashlib.sha256(self.transaction).hexdigest())
+        return Digest.of(self.transaction)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ library that made it. Exactly one payload is accepted for given intent and fee, 
 `VerifiedPayout`, the only thing that `sign` signs.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,7 +59,7 @@ class SignedPayout:
     @property
     def digest(self) -> Digest:
         """SHA-256 of the transaction's bytes: how a receipt names what was signed."""
-        return Digest(hashlib.sha256(self.transaction).hexdigest())
+        return Digest.of(self.transaction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

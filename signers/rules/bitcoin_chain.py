@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -72,7 +71,7 @@ class BitcoinDraft:
     @property
     def digest(self) -> Digest:
         """SHA-256 of `transaction`."""
-        return Digest(hashlib.sha256(self.transaction).hexdigest())
+        return Digest.of(self.transaction)
 
     @property
     def inputs(self) -> tuple[OutpointAnchor, ...]:

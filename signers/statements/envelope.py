@@ -7,7 +7,6 @@ so adding a signature changes no digest.
 
 import binascii
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -66,7 +65,7 @@ class Envelope:
     @property
     def digest(self) -> Digest:
         """SHA-256 of the PAE: the one name of what is signed."""
-        return Digest(hashlib.sha256(self.message).hexdigest())
+        return Digest.of(self.message)
 
     @property
     def message(self) -> bytes:

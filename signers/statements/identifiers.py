@@ -90,6 +90,11 @@ class Digest(Text):
 
     pattern = _hex(32)
 
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """The digest of these bytes, which needs no check."""
+        return str.__new__(cls, hashlib.sha256(data).hexdigest())
+
 
 class Nonce(Text):
     """32 random bytes in hexadecimal."""

@@ -4,7 +4,6 @@ One rule for who publishes a value and for who repeats it. Source of the haircut
 SFC circular 26EC5 (11 Feb 2026), margin financing with virtual assets as collateral.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -112,7 +111,7 @@ def price_set(prices: Collection[Quotable]) -> Digest:
     if not prices:
         return GENESIS
     by_publisher = sorted(prices, key=lambda price: price.publisher)
-    return Digest(hashlib.sha256(b"".join(price.digest.raw for price in by_publisher)).hexdigest())
+    return Digest.of(b"".join(price.digest.raw for price in by_publisher))
 
 
 def market_value(amount: Amount, price: Value) -> Value:
