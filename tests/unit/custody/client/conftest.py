@@ -127,3 +127,21 @@ def approver(
     world: World,
 ) -> Approver:
     return Approver(connection, trust, key=world.approvers[1].key, record=record, clock=clock)
+
+
+@pytest.fixture
+def account(world: World) -> str:
+    return world.account.account
+
+
+@pytest.fixture
+def another(
+    connection: Connection, trust: TrustRoot, world: World, clock: Callable[[], float]
+) -> Callable[[SigningRecord | None], MarginEngine]:
+    """Another process of the same secured party, with a record of its own or a shared one."""
+
+    def make(record: SigningRecord | None) -> MarginEngine:
+        who = world.secured_party
+        return MarginEngine(connection, trust, entity=who.entity, key=who.key, record=record, clock=clock)
+
+    return make
