@@ -13,9 +13,12 @@ from typer.testing import CliRunner
 from custody.cli.addresses import bitcoin_text, ethereum_text
 from custody.cli.main import build
 from deploy.localnet.certificates import CertificateAuthority
+from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Seconds
 from tests.factories import Person, World, build_world
 from tests.unit.custody.client.fake_service import SERVER_NAME, FakeCustody, new_authority, serve
+
+ACCOUNT = "acct-client-one"
 
 PASSPHRASE = b"correct horse battery"
 
@@ -155,3 +158,8 @@ def key_file(folder: Path, key: Ed25519PrivateKey) -> Path:
 def _private(file: Path, content: bytes) -> None:
     file.touch(mode=0o600)
     file.write_bytes(content)
+
+
+def statement(request: Any, kind: type[Any]) -> Any:
+    """What a request of a client carries, read as a statement of this kind."""
+    return kind.parse(Envelope.from_json(request.envelope).payload)

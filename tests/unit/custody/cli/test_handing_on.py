@@ -7,10 +7,8 @@ import pytest
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from tests.factories import World
-from tests.unit.custody.cli.conftest import Bailee, Play
+from tests.unit.custody.cli.conftest import ACCOUNT, Bailee, Play
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody
-
-ACCOUNT = "acct-client-one"
 
 
 def shows(world: World) -> dict[str, tuple[str, ...]]:
