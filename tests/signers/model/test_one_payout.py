@@ -203,7 +203,7 @@ class OnePayout(RuleBasedStateMachine):
     def follow(self, signer: int) -> None:
         self.runner.run(watch.tick(self.stage[signer]))
 
-    @rule(blocks=st.sampled_from([1, 110]))
+    @rule(blocks=st.sampled_from([1, 2, 110]))
     def time_passes(self, blocks: int) -> None:
         """Enough for every timelock's seconds; with the more blocks, for what was mined to be final."""
         self.stage.advance(700)

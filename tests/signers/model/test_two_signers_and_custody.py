@@ -149,6 +149,25 @@ async def test_one_signer_owned_by_the_enemy_with_its_vault(stage: Stage, asset:
     assert {each.intent.digest for each in enemy.spendable()} == {shown.digest}
 
 
+@pytest.mark.parametrize("asset", Asset)
+async def test_receipts_forged_for_the_signers_it_does_not_own(stage: Stage, asset: Asset) -> None:
+    """One id with two faces, each shown to one honest signer; the owned one lends its signature to both."""
+    enemy = Enemy(stage, owned=2)
+    shown = stage.intent(asset)
+    hidden = replace(shown, amount=Sats(1_000_000) if asset is Asset.BTC else Wei(1_000_000))
+    assert await enemy.announce(HOLDER, shown)
+    assert await enemy.announce(1, hidden)
+    for intent in (shown, hidden):
+        assert await enemy.announce(2, intent)
+    stage.pass_timelock(asset)
+    coins = (stage.coins[0],) if asset is Asset.BTC else ()
+    for intent in (shown, hidden):
+        request = stage.signing(intent, enemy.relayed(intent, forged=True), coins=coins)
+        assert [await enemy.sign(index, request) for index in (HOLDER, 1)] == [False, False]
+        await enemy.sign(2, request)
+    assert not enemy.spendable()
+
+
 async def test_the_holder_of_the_ethereum_key_needs_nobody(stage: Stage) -> None:
     """Single-holder, as every receipt says: this theft succeeds, and mainnet refuses the arrangement."""
     enemy = Enemy(stage, owned=HOLDER)
