@@ -46,7 +46,7 @@ def write_envelope(file: Path, envelope: Envelope) -> None:
 def read_policy_terms(file: Path) -> Policy:
     """A policy from its terms.
 
-    The document has the statement's own fields (docs/guides/operator.md shows one). Amounts are written with
+    The document has the statement's own fields (docs/guides/custodian.md shows one). Amounts are written with
     their unit; `version` is 1, `previous` none and `revoked_at` never unless said.
 
     Raises:

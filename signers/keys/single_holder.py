@@ -2,7 +2,7 @@
 
 It is not threshold signing: whoever owns the holder and its OpenBao can sign alone. The protocol around it
 (the holder signs only with the other signers' announce receipts) binds an honest holder only. Therefore its
-mode is named in every report, receipt and start-up line, and mainnet needs both parties' signed consent.
+mode is named in every report, receipt and start-up line, and mainnet refuses it.
 """
 
 from __future__ import annotations
