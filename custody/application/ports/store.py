@@ -385,9 +385,6 @@ class Store(Protocol):
             bound: how many notices may wait before the subscriber is ended as too slow.
         """
 
-    async def wait_for(self, account: AccountId, sequence: int) -> None:
-        """Return once the account has reached the sequence. The caller bounds the waiting."""
-
     async def stopped(self) -> None:
         """Return once the store was closed.
 

@@ -308,20 +308,3 @@ async def test_a_closed_store_ends_its_subscribers(open_store: Open, tmp_path: P
         await store.close()
         with pytest.raises(StoreUnavailable):
             await waiting
-
-
-async def test_waiting_ends_when_the_account_is_there(store: Store) -> None:
-    await store.execute(opened())
-    waiting = asyncio.ensure_future(store.wait_for(ACCOUNT, 3))
-    await store.execute(funded(1))
-    assert not waiting.done()
-    await store.execute(funded(1))
-    await waiting
-    await store.wait_for(ACCOUNT, 2)
-
-
-async def test_waiting_for_an_account_that_comes_later(store: Store) -> None:
-    waiting = asyncio.ensure_future(store.wait_for(ACCOUNT, 1))
-    await asyncio.sleep(0)
-    await store.execute(opened())
-    await waiting

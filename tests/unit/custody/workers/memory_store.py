@@ -53,9 +53,6 @@ class MemoryStore:
     def subscribe(self, *, bound: int = 4096) -> AbstractAsyncContextManager[Subscription]:
         return _nothing()
 
-    async def wait_for(self, account: AccountId, sequence: int) -> None:
-        return None
-
     async def close(self) -> None:
         return None
 
