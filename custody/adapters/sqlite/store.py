@@ -21,7 +21,6 @@ from custody.adapters.sqlite.snapshot import SqliteSnapshot, position
 from custody.adapters.sqlite.writer import Job, Writer
 from custody.application.ports.store import (
     ROWS_MAX,
-    Committed,
     Notice,
     Projection,
     Scope,
@@ -77,11 +76,9 @@ class SqliteStore:
             os.close(lock)
             raise
 
-    def execute(
-        self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False
-    ) -> Awaitable[Committed[T]]:
+    def execute(self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False) -> Awaitable[T]:
         """As `Store.execute`."""
-        future: asyncio.Future[Committed[T]] = self._loop.create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
         if self._closing or self._stopped.done():
             future.set_exception(StoreUnavailable("the store has stopped"))
             return future

@@ -145,7 +145,7 @@ class Scenario:
         if word:
             more["principal"] = self.principals[word]
         now = self.now if at is None else at
-        return (await self.store.execute(lambda uow: use_case(uow, command, now=now, **more))).value
+        return await self.store.execute(lambda uow: use_case(uow, command, now=now, **more))
 
     async def pin_policy(self) -> None:
         world = self.world

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from custody.adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from custody.application.ports.store import (
-    Committed,
     Notice,
     Position,
     Projection,
@@ -33,12 +32,10 @@ class MemoryStore:
         self.custody = custody
         self.commits = 0
 
-    async def execute(
-        self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False
-    ) -> Committed[T]:
+    async def execute(self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False) -> T:
         value = self.custody.run(command)
         self.commits += 1
-        return Committed(value, {}, Position(str(self.commits)))
+        return value
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
         return query(SqliteUnitOfWork(self.custody.connection, self.custody.policy))
