@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from custody.application import deposits, reads
+from custody.application import deposits, reconciliation
 from custody.domain.account import Halt
 from custody.domain.chain_view import WINDOW_BLOCKS, BlockRef
 from custody.domain.deposit import (
@@ -212,8 +212,8 @@ def test_a_spend_that_is_none_of_ours_halts_the_account() -> None:
     custody = active()
     custody.mine(BitcoinMovement(txid=txid("theft"), spends=(FUNDING,)))
     assert custody.account.halts == {Halt.UNKNOWN_SPEND}
-    (found,) = custody.ask(reads.reconciliations, Asset.BTC)
-    assert (found.expected_units, found.coins) == (COIN, ())
+    (found,) = custody.ask(reconciliation.ledger).expected
+    assert (found.bitcoin_units, found.coins) == (COIN, ())
 
 
 def test_an_attempt_on_record_that_was_not_sent_by_us_still_counts() -> None:
@@ -230,8 +230,8 @@ def test_the_ledger_says_what_the_address_holds_at_every_moment() -> None:
     custody = active()
 
     def agrees() -> bool:
-        (found,) = custody.ask(reads.reconciliations, Asset.BTC)
-        return found.expected_units == sum(coin.amount.units for coin in found.coins)
+        (found,) = custody.ask(reconciliation.ledger).expected
+        return found.bitcoin_units == sum(coin.amount.units for coin in found.coins)
 
     present = outgoing(custody)
     assert agrees()

@@ -15,7 +15,8 @@ from signers.statements.envelope import Envelope, Signature, sign
 from signers.statements.identifiers import LienId
 from tests.unit.custody.rpc.conftest import At
 from tests.unit.custody.rpc.deployment import Deployment, deployed
-from tests.unit.custody.rpc.rows import METHODS, ROWS, WRITES, encumbrance
+from tests.unit.custody.rpc.rows import METHODS, ROWS, WRITES, awaiting_signatures, encumbrance
+from tests.unit.custody.rpc.scenario import Scenario
 
 DECISIONS = [name for name in WRITES if "etag" in METHODS[name].input_type.fields_by_name]
 IDS = {"account_id", "destination_id", "lien_id", "withdrawal_id"}
@@ -394,3 +395,15 @@ async def test_the_access_log_says_who_and_what_and_nothing_of_the_content(
         assert part in line
     for content in ("acct-client-one", "lien-2", request.request_id, "payload"):  # type: ignore[attr-defined]
         assert content not in line
+
+
+async def test_a_report_before_any_batch(tmp_path: Path) -> None:
+    async def active(scenario: Scenario) -> None:
+        await awaiting_signatures(scenario)
+        await scenario.sign_account("pledgor", "secured", "custodian")
+        await scenario.activate()
+
+    name = "CollateralService/GetCollateralReport"
+    async with deployed(tmp_path, active) as service:
+        refused = await service.refused_unchanged("pledgor", name, ROWS[name].request(service.scenario))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SEQUENCE_NOT_REACHED")
