@@ -152,7 +152,7 @@ class EthereumNode:
             return None
         if block.block_hash != receipt.block_hash:
             return None
-        return Executed(tx_hash=tx_hash, block=block, succeeded=receipt.succeeded, fee=receipt.fee)
+        return Executed(block=block, succeeded=receipt.succeeded, fee=receipt.fee)
 
     def _rejected(self, error: RpcError) -> BroadcastRejected:
         said = error.message.lower()
@@ -217,10 +217,6 @@ class _Receipt:
     block_hash: BlockHash
     succeeded: bool
     fee: Wei
-
-
-def _header_or_none(result: Json) -> Header | None:
-    return None if result is None else read_header(as_object(result))
 
 
 def _hash(value: Json) -> TxId:

@@ -43,10 +43,6 @@ class EthereumNodes:
         self._nodes = tuple(nodes)
         self._needed = needed
 
-    async def check_network(self) -> None:
-        """Raise `WrongNetwork` if any node that answers is of another chain; for the start."""
-        (await ask(self._nodes, EthereumNode.check_network)).require(self._needed)
-
     async def head(self) -> BlockHeader:
         """As the port says."""
         tops = await ask(self._nodes, EthereumNode.head)

@@ -84,7 +84,6 @@ class Header:
     base_fee_per_gas_wei: int
     gas_limit: int
     gas_used: int
-    timestamp: int
 
 
 def quantity(value: Json) -> int:
@@ -136,7 +135,6 @@ def read_header(fields: Mapping[str, Json]) -> Header:
             base_fee_per_gas_wei=quantity(fields.get("baseFeePerGas") or "0x0"),
             gas_limit=quantity(fields["gasLimit"]),
             gas_used=quantity(fields["gasUsed"]),
-            timestamp=quantity(fields["timestamp"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ChainDataInvalid(f"a malformed header: {error}") from error
@@ -162,8 +160,8 @@ def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[
 
     Raises:
         ChainDataInvalid: the proof is too large, incomplete, holds a node it does not need, or shows an
-        account
-            with code. With code (EIP-7702 included) somebody else's program could move what stands there.
+            account with code. With code (EIP-7702 included) somebody else's program could move what stands
+            there.
     """
     if not 0 < len(proof) <= PROOF_NODES_MAX or any(len(node) > NODE_BYTES_MAX for node in proof):
         raise ChainDataInvalid(f"a proof of {len(proof)} nodes, {sum(map(len, proof))} bytes")

@@ -176,7 +176,7 @@ def record_batch(uow: UnitOfWork, command: RecordBatch, *, now: Seconds) -> Batc
     _require_next(batch, head)
     reports = _signed_reports(command, batch, policy=policy, now=now)
     uow.save_batch(batch, command.envelope, reports)
-    return BatchHead(sequence=batch.sequence, digest=digest, at=batch.at)
+    return BatchHead(sequence=batch.sequence, digest=digest)
 
 
 def _require_next(batch: ReportBatch, head: BatchHead | None) -> None:

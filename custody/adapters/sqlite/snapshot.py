@@ -201,8 +201,8 @@ class SqliteSnapshot(ChainQueries, OutflowQueries):
         )
 
     def batch_head(self) -> BatchHead | None:
-        row = self._one("SELECT sequence, digest, at FROM report_batches ORDER BY sequence DESC LIMIT 1")
-        return None if row is None else BatchHead(sequence=row[0], digest=Digest(row[1]), at=row[2])
+        row = self._one("SELECT sequence, digest FROM report_batches ORDER BY sequence DESC LIMIT 1")
+        return None if row is None else BatchHead(sequence=row[0], digest=Digest(row[1]))
 
     def outcome(self, key: RequestKey) -> Outcome | None:
         row = self._one(

@@ -64,7 +64,6 @@ class BatchHead:
 
     sequence: int
     digest: Digest
-    at: Seconds
 
 
 @dataclass(frozen=True, slots=True)

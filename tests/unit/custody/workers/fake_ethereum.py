@@ -116,9 +116,7 @@ class FakeEthereum:
         block.balances[to] = (received + value, theirs)
         txid = transaction_hash(raw)
         block.transfers[txid] = raw
-        block.executed[txid] = Executed(
-            tx_hash=txid, block=block.header, succeeded=not self.failing, fee=Wei(fee)
-        )
+        block.executed[txid] = Executed(block=block.header, succeeded=not self.failing, fee=Wei(fee))
 
     async def head(self) -> BlockHeader:
         return self.blocks[-1].header

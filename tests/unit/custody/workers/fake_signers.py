@@ -77,10 +77,6 @@ class FakeSigners:
         """Whether an anchor is spent for good, on these signers' own nodes."""
         self.each = {party.signer: FakeSigner(party) for party in world.signers}
 
-    @property
-    def ids(self) -> tuple[SignerId, ...]:
-        return tuple(self.each)
-
     async def create_account_key(
         self, signer: SignerId, *, account: AccountId, asset: Asset
     ) -> CreatedKey | HeldBy:
@@ -162,9 +158,6 @@ class FakeSigners:
         found.signed[raw] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
         return EthereumAttempt(raw=raw, receipt=self.world.cosign(receipt, found.party))
-
-    async def receipt(self, signer: SignerId, *, intent_digest: Digest, act: Act) -> Envelope | None:
-        return self.each[signer].announced.get(intent_digest)
 
     def refuse(self, signer: SignerId, tag: Tag) -> None:
         """From now on this signer refuses, with a signed receipt."""
