@@ -108,8 +108,7 @@ class BitcoinWatcher:
         watch = BitcoinWatch(scripts=self._accounts.keys(), outpoints=outpoints)
         activity = await self._chain.activity(header, watch)
         # A coin that arrives here can be spent in the next block. Those of a branch that loses stay listed:
-        # the
-        # use case ignores outpoints that are no coin of ours.
+        # the use case ignores outpoints that are no coin of ours.
         for transaction in activity.transactions:
             outpoints.update(outpoint_wire(arrival.outpoint) for arrival in transaction.arrivals)
         movements = tuple(self._movement(transaction) for transaction in activity.transactions)
