@@ -109,7 +109,6 @@ RECOVERY: Final[dict[WithdrawalState, str]] = {
 
 ENDS: Final = frozenset({_S.SETTLED, _S.CANCELLED, _S.EXPIRED})
 OPEN: Final = frozenset(set(WithdrawalState) - ENDS)
-CANCELLABLE: Final = frozenset({_S.REQUESTED, _S.AWAITING_SIGNATURES})
 LAPSABLE: Final = frozenset(before for before, event in TRANSITIONS if event is _E.LAPSED)
 SPENDABLE: Final = frozenset({_S.SIGNING, _S.SIGNED, _S.BROADCAST})
 """A transaction of ours may turn up in a block, of whichever attempt."""

@@ -163,7 +163,6 @@ class Edge(aio.ServerInterceptor):
             yield Call(
                 principal=principal,
                 method=outcome.method,
-                correlation_id=outcome.correlation_id,
                 deadline=outcome.started + remaining,
             )
 

@@ -77,7 +77,7 @@ class BitcoinWatcher:
 
     async def _next_delta(self) -> BitcoinDelta | None:
         tip = await self._chain.tip()
-        recorded = await self._store.read(lambda snapshot: deposits.recorded(snapshot, Asset.BTC))
+        recorded = await self._store.read(lambda snapshot: snapshot.blocks(Asset.BTC))
         if not recorded:
             first = max(0, tip.height - FIRST_WINDOW_BLOCKS + 1)
             headers = await chain_between(first, tip, self._chain.block_at, base=None)

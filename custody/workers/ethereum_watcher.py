@@ -322,7 +322,7 @@ def _parent(block: BlockHeader) -> BlockRef:
 
 
 def _recorded(snapshot: Snapshot) -> _Recorded:
-    watched, blocks, final = snapshot.watched(), deposits.recorded(snapshot, Asset.ETH), snapshot.finalised()
+    watched, blocks, final = snapshot.watched(), snapshot.blocks(Asset.ETH), snapshot.finalised()
     outflows: dict[AccountId, list[Withdrawal]] = {}
     lowest = blocks[0].height if blocks else 0
     for withdrawal in (

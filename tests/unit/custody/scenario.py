@@ -322,28 +322,28 @@ class Custody:
 
     # Bitcoin.
 
-    def mine(self, *movements: BitcoinMovement, count: int = 1) -> deposits.Applied:
+    def mine(self, *movements: BitcoinMovement, count: int = 1) -> None:
         """Blocks of which the first holds the movements."""
-        return self.apply_bitcoin(self.bitcoin.tip, [movements, *[()] * (count - 1)])
+        self.apply_bitcoin(self.bitcoin.tip, [movements, *[()] * (count - 1)])
 
-    def reorg(self, depth: int, blocks: Sequence[Sequence[BitcoinMovement]]) -> deposits.Applied:
+    def reorg(self, depth: int, blocks: Sequence[Sequence[BitcoinMovement]]) -> None:
         """Replace the newest `depth` blocks."""
         expected = self.bitcoin.tip
         base = self.bitcoin.fork(depth)
-        return self.apply_bitcoin(base, blocks, expected=expected)
+        self.apply_bitcoin(base, blocks, expected=expected)
 
     def apply_bitcoin(
         self,
         base: BlockRef | None,
         blocks: Sequence[Sequence[BitcoinMovement]],
         expected: BlockRef | None = None,
-    ) -> deposits.Applied:
+    ) -> None:
         added = []
         for movements in blocks:
             block, parent = self.bitcoin.next()
             added.append(BitcoinBlock(block=block, parent=parent, movements=tuple(movements)))
         delta = BitcoinDelta(expected_tip=expected or base, base=base, blocks=tuple(added))
-        return self.do(deposits.apply, delta)
+        self.do(deposits.apply, delta)
 
     def arrival(self, name: str, units: int) -> BitcoinMovement:
         """Somebody pays the account."""
@@ -364,7 +364,7 @@ class Custody:
         balance: int | None = None,
         nonce: int = 0,
         finalised: int | None = None,
-    ) -> deposits.Applied:
+    ) -> None:
         """Blocks of which the first holds the movements; with a balance, the last one is final."""
         base = self.ethereum.tip
         added = []
@@ -381,7 +381,7 @@ class Custody:
             finalised=final if balance is not None or base is None else None,
             balances=verified,
         )
-        return self.do(deposits.apply, delta)
+        self.do(deposits.apply, delta)
 
     def verified(self, balance: int, nonce: int = 0) -> VerifiedBalance:
         return VerifiedBalance(account=self.account_id, balance=Wei(balance), nonce=nonce)
