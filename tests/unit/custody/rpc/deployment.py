@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from custody.adapters.sqlite.store import SqliteStore
+from custody.configuration import Limits
 from custody.domain.principal import Principal
 from custody.rpc.backend import Backend
 from custody.rpc.feed import Feed
@@ -36,6 +37,8 @@ STRANGER = "stranger.test"
 """Certified by the authority, and no principal."""
 BYSTANDER = "bystander.test"
 """A principal that no service lists."""
+LIMITS = Limits()
+"""As an operator has them who says nothing else."""
 _identities: dict[str, Identity] = {}
 
 R = TypeVar("R", bound=Message)
@@ -224,4 +227,6 @@ def _terms(folder: Path, scenario: Scenario) -> ServerTerms:
         credentials=server_credentials(TlsFiles(certificate=certificate, key=key, authority=authority)),
         directory=Directory(every, allowed=dict.fromkeys(SERVICES, listed)),
         deadlines=DeadlineLimits(unary_seconds_max=60, stream_seconds_max=120),
+        concurrent_calls_max=LIMITS.concurrent_calls_max,
+        calls_per_caller_max=LIMITS.calls_per_caller_max,
     )
