@@ -3,8 +3,14 @@
 from typing import TypeGuard
 
 from custody.application.ports.store import Projection, Scope, SignedPolicy, Snapshot
-from custody.domain.account import PledgeAccount
-from custody.domain.errors import AccountNotFound, EtagStale, PrincipalNotAllowed, StateConflict
+from custody.domain.account import Onboarding, PledgeAccount
+from custody.domain.errors import (
+    AccountNotFound,
+    EtagStale,
+    LedgerInvariant,
+    PrincipalNotAllowed,
+    StateConflict,
+)
 from custody.domain.identifiers import Etag
 from custody.domain.principal import SEES_EVERY_ACCOUNT, Principal, Role
 from signers.statements.account import Party
@@ -47,6 +53,18 @@ def existing_account(snapshot: Snapshot, account: AccountId) -> PledgeAccount:
     found = snapshot.account(account)
     if found is None:
         raise AccountNotFound(f"no account {account}", field="account", data={"account": account})
+    return found
+
+
+def onboarding_of(snapshot: Snapshot, account: AccountId) -> Onboarding:
+    """What was gathered of an account that there is.
+
+    Raises:
+        LedgerInvariant: nothing, not even that nothing was.
+    """
+    found = snapshot.onboarding(account)
+    if found is None:
+        raise LedgerInvariant(f"{account} has no onboarding record")
     return found
 
 

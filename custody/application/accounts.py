@@ -11,6 +11,7 @@ from custody.application.access import (
     account_of,
     acting_party,
     existing_account,
+    onboarding_of,
     policy_in_force,
     require_etag,
     require_party,
@@ -24,7 +25,6 @@ from custody.domain.account import LIFTABLE, AccountState, Halt, Onboarding, Ple
 from custody.domain.errors import (
     AlreadyExists,
     FieldInvalid,
-    LedgerInvariant,
     PolicyForbids,
     StateConflict,
 )
@@ -70,14 +70,6 @@ class LiftHalt:
     request_id: RequestId
     account: AccountId
     etag: Etag
-    halt: Halt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HaltAccount:
-    """Stop an account: nothing flows out and nothing more is lent against it."""
-
-    account: AccountId
     halt: Halt
 
 
@@ -168,27 +160,25 @@ def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: S
     account.require_state(AccountState.AWAITING_SIGNATURES)
     require_same(command.envelope, account.statement_digest, tag=Tag.ACCOUNT_CONFLICT)
     require_single_signature(command.envelope, party.public_key, tag=Tag.ACCOUNT_PARTIES, whose=party.entity)
-    onboarding = uow.onboarding(account.account)
-    if onboarding is None or onboarding.statement is None:
-        raise LedgerInvariant(f"{account.account} awaits signatures without a statement")
-    statement = onboarding.statement.with_signatures_of([command.envelope])
+    onboarding = onboarding_of(uow, account.account)
+    statement = onboarding.prepared.with_signatures_of([command.envelope])
     uow.save_onboarding(replace(onboarding, statement=statement))
     if all(statement.signed_by(each.public_key) for each in account.parties):
         account = account.changed(state=AccountState.COSIGNING)
     return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
 
 
-def halt(uow: UnitOfWork, command: HaltAccount, *, now: Seconds) -> PledgeAccount:
-    """Halt an account; halted already for this reason changes nothing.
+def halt(uow: UnitOfWork, account: AccountId, why: Halt, *, now: Seconds) -> PledgeAccount:
+    """Stop an account: nothing flows out, nothing more is lent. Halted for this already changes nothing.
 
     Raises:
         AccountNotFound: there is none.
     """
-    account = existing_account(uow, command.account)
-    if command.halt in account.halts:
-        return account
-    halted = account.changed(halts=account.halts | {command.halt})
-    return change(uow, halted, Cause(CauseKind.HALT, command.halt), now=now)
+    present = existing_account(uow, account)
+    if why in present.halts:
+        return present
+    halted = present.changed(halts=present.halts | {why})
+    return change(uow, halted, Cause(CauseKind.HALT, why), now=now)
 
 
 def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:

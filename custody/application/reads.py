@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from custody.application.access import account_of, scope_of
+from custody.application.access import account_of, onboarding_of, scope_of
 from custody.application.destinations import destination_of
 from custody.application.ports.store import ROWS_MAX, Snapshot
 from custody.application.withdrawals import withdrawal_of
 from custody.domain.account import Onboarding, PledgeAccount
 from custody.domain.deposit import Deposit
 from custody.domain.destination import AllowedDestination
-from custody.domain.errors import LedgerInvariant, NotFound
+from custody.domain.errors import NotFound
 from custody.domain.identifiers import DepositId, WithdrawalId
 from custody.domain.ledger import Posting
 from custody.domain.lien import Lien
@@ -62,10 +62,7 @@ def accounts(
 
 
 def _dossier(snapshot: Snapshot, account: PledgeAccount) -> Dossier:
-    onboarding = snapshot.onboarding(account.account)
-    if onboarding is None:
-        raise LedgerInvariant(f"{account.account} has no onboarding record")
-    return Dossier(account=account, onboarding=onboarding)
+    return Dossier(account=account, onboarding=onboarding_of(snapshot, account.account))
 
 
 def destination(

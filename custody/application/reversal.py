@@ -57,5 +57,4 @@ def _undo_finality(uow: UnitOfWork, base: BlockRef, reopened: Sequence[Withdrawa
             held = Wei(max(0, uow.balances(account.account, Asset.ETH).confirmed))
             nonce = last.nonce - unsettled[account.account]
             uow.save_finalised_balance(replace(last, block=base, balance=held, nonce=nonce))
-        halt = accounts.HaltAccount(account=account.account, halt=Halt.FINALITY_REORG)
-        accounts.halt(uow, halt, now=now)
+        accounts.halt(uow, account.account, Halt.FINALITY_REORG, now=now)

@@ -12,6 +12,7 @@ from custody.application.access import (
     account_of,
     acting_party,
     existing_account,
+    onboarding_of,
     policy_in_force,
     require_etag,
 )
@@ -263,10 +264,7 @@ def intent_envelope(withdrawal: Withdrawal) -> Envelope:
 
 def statement_of(snapshot: Snapshot, account: PledgeAccount, *, policy: Policy) -> Account:
     """The account statement that everybody signed."""
-    onboarding = snapshot.onboarding(account.account)
-    if onboarding is None or onboarding.statement is None:
-        raise LedgerInvariant(f"{account.account} has no statement")
-    return read(Account, onboarding.statement, network=policy.network)
+    return read(Account, onboarding_of(snapshot, account.account).prepared, network=policy.network)
 
 
 def withdrawal_of(snapshot: Snapshot, account: AccountId, withdrawal: WithdrawalId) -> Withdrawal:

@@ -114,7 +114,7 @@ class EthereumWatcher:
         now = self._clock()
         deposits.apply(uow, found.delta, now=now)
         for account in sorted(found.unexplained):
-            accounts.halt(uow, accounts.HaltAccount(account=account, halt=Halt.UNKNOWN_SPEND), now=now)
+            accounts.halt(uow, account, Halt.UNKNOWN_SPEND, now=now)
 
     async def _next(self) -> _Found | None:
         head, finalised = await self._chain.head(), await self._finalised()

@@ -15,7 +15,7 @@ from custody.application.ports.signers import HeldBy, SignerAnswerInvalid, Signe
 from custody.application.ports.store import Snapshot, Store
 from custody.application.ports.verification import AccountVerifier, OwnershipUnproven
 from custody.domain.account import AccountState, Onboarding, PledgeAccount
-from custody.domain.errors import CustodyError, LedgerInvariant, StoreUnavailable
+from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.workers.pauses import Pauses
 from custody.workers.run_loop import Clock
 from signers.statements import multisig, quorum
@@ -160,7 +160,7 @@ class OnboardingDriver:
 
     async def _cosign(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> bool:
         """COSIGNING: one signer that has not co-signed."""
-        statement = _statement_of(gathered)
+        statement = gathered.prepared
         signer = SignerId(quorum.missing_signers(statement, policy)[0])
         envelope = await self._signers.cosign_account(signer, account=statement, account_keys=gathered.keys)
         command = onboarding.RecordCosignature(account=account.account, envelope=envelope)
@@ -169,7 +169,7 @@ class OnboardingDriver:
 
     async def _prove(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> bool:
         """PROVING_OWNERSHIP: one signer's part; with all three on record, verify every pair and activate."""
-        statement = _statement_of(gathered)
+        statement = gathered.prepared
         proven = {proof.signer for proof in gathered.proofs}
         for terms in policy.signers:
             if terms.signer not in proven:
@@ -204,9 +204,3 @@ class OnboardingDriver:
 
 def _work(snapshot: Snapshot) -> tuple[Policy, Sequence[tuple[PledgeAccount, Onboarding]]]:
     return policy_in_force(snapshot).policy, onboarding.in_onboarding(snapshot)
-
-
-def _statement_of(gathered: Onboarding) -> Envelope:
-    if gathered.statement is None:
-        raise LedgerInvariant(f"{gathered.account} has no statement")
-    return gathered.statement

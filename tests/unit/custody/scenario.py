@@ -28,7 +28,7 @@ from custody.application import (
     withdrawals,
 )
 from custody.application.ports.store import SignedPolicy, UnitOfWork
-from custody.domain.account import OwnershipProof, PledgeAccount
+from custody.domain.account import Halt, OwnershipProof, PledgeAccount
 from custody.domain.chain_view import BlockRef
 from custody.domain.collateral import PriceSet
 from custody.domain.deposit import (
@@ -319,6 +319,10 @@ class Custody:
             sequence=self.requests + 1,
             at=Seconds(self.now - 1),
         )
+
+    def halt(self, why: Halt) -> PledgeAccount:
+        """Stop the account."""
+        return self.do(accounts.halt, self.account_id, why=why)
 
     # Bitcoin.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from custody.application import accounts, attempts, receipts, withdrawals
+from custody.application import attempts, receipts, withdrawals
 from custody.domain.account import Halt
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import AccountHalted, FieldInvalid, PolicyForbids, StateConflict
@@ -126,7 +126,7 @@ def test_no_attempt_before_every_signer_announced(custody: Custody) -> None:
 
 def test_no_attempt_of_a_halted_account(custody: Custody) -> None:
     present = timelocked(custody)
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=Halt.RECONCILIATION))
+    custody.halt(Halt.RECONCILIATION)
     unchanged(custody, lambda: attempt(custody, present), AccountHalted)
 
 

@@ -329,7 +329,7 @@ class Scenario:
         await self.run(reporting.record_batch, reporting.RecordBatch(envelope=signed, reports=leaves))
 
     async def halt(self, halt: Halt) -> None:
-        await self.run(accounts.halt, accounts.HaltAccount(account=self.account, halt=halt))
+        await self.run(accounts.halt, self.account, why=halt)
 
     async def build(self) -> None:
         """One of everything."""
