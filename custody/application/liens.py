@@ -4,7 +4,6 @@ A reservation takes free units at once, so two racing reservations can never hol
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from custody.application.access import account_of, existing_account, policy_in_force, require_party
 from custody.application.idempotency import once
@@ -344,17 +343,10 @@ def _write(
     chained: bool = True,
 ) -> None:
     """Write a lien with its postings. A lapse is nobody's statement and does not extend the chain."""
-    head: dict[str, Any] = {
-        "encumbrance_sequence": lien.encumbrance_sequence,
-        "encumbrance_head": lien.digest,
-    }
+    if chained:
+        account = account.changed(
+            encumbrance_sequence=lien.encumbrance_sequence, encumbrance_head=lien.digest
+        )
     uow.save_lien(lien)
-    change(
-        uow,
-        account,
-        Cause(CauseKind.LIEN, lien.lien),
-        now=now,
-        movements=movements,
-        balances=balances,
-        **(head if chained else {}),
-    )
+    cause = Cause(CauseKind.LIEN, lien.lien)
+    change(uow, account, cause, now=now, movements=movements, balances=balances)

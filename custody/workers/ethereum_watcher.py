@@ -19,11 +19,10 @@ from custody.application.ports.chains import (
     BlockNotFound,
     ChainDataInvalid,
     EthereumChain,
-    NodesDisagree,
 )
 from custody.application.ports.store import Snapshot, Store, UnitOfWork
 from custody.domain.account import Halt, Watched
-from custody.domain.chain_view import BlockRef, ForkBelowWindow, Progress, Same
+from custody.domain.chain_view import BlockRef, Progress, Same
 from custody.domain.deposit import (
     EthereumBlock,
     EthereumDelta,
@@ -34,7 +33,7 @@ from custody.domain.deposit import (
 from custody.domain.errors import TipMoved
 from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import SPENDABLE
-from custody.workers.chain_following import view_of
+from custody.workers.chain_following import judged, view_of
 from custody.workers.chain_health import ChainHealth
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset, Wei
@@ -93,16 +92,8 @@ class EthereumWatcher:
         Raises:
             ChainError: the nodes gave no usable answer.
         """
-        try:
-            found = await self._next()
-        except NodesDisagree as error:
-            self._health.disagree(Asset.ETH, str(error))
-            raise
-        except ForkBelowWindow as error:
-            self._health.disagree(Asset.ETH, str(error))
-            raise NodesDisagree(subject="Ethereum below the recorded window", answers=[str(error)]) from error
+        found = await judged(self._next(), Asset.ETH, health=self._health, clock=self._clock)
         if found is None:
-            self._health.agree(Asset.ETH, now=self._clock())
             return False
         try:
             await self._store.execute(lambda uow: self._apply(uow, found))
