@@ -40,7 +40,7 @@ def account_of(
     """
     found = view.account(account)
     if not visible(found, principal):
-        raise AccountNotFound(f"no account {account}", field=field, data={"account": account})
+        raise AccountNotFound(account, field=field)
     return found
 
 
@@ -52,7 +52,7 @@ def existing_account(snapshot: Snapshot, account: AccountId) -> PledgeAccount:
     """
     found = snapshot.account(account)
     if found is None:
-        raise AccountNotFound(f"no account {account}", field="account", data={"account": account})
+        raise AccountNotFound(account)
     return found
 
 

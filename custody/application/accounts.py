@@ -101,8 +101,8 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
         raise FieldInvalid("the three parties are three entities with three keys", field="pledgor")
     if not is_standard(command.enforcement.bitcoin):
         raise FieldInvalid("not P2PKH, P2SH, P2WPKH, P2WSH or P2TR", field="enforcement.bitcoin")
-    for party in parties:
-        _require_unshared(party, policy.policy)
+    for party, field in zip(parties, ("pledgor", "secured_party", "custodian"), strict=True):
+        _require_unshared(party, policy.policy, field=field)
     if uow.account(command.account) is not None:
         raise AlreadyExists(f"{command.account} exists", field="account")
     account = PledgeAccount(
@@ -121,15 +121,16 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
     return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
 
 
-def _require_unshared(party: Party, policy: Policy) -> None:
+def _require_unshared(party: Party, policy: Policy, *, field: str) -> None:
     """One key under two entities would let one of them count as the other; a machine's is no party's."""
-    if party.public_key in policy.machine_keys:
-        raise PolicyForbids(f"the key of {party.entity} is a machine's", tag=Tag.POLICY_SHARED_KEY)
-    for key in policy.keys:
-        if key.public_key == party.public_key and key.entity != party.entity:
-            raise PolicyForbids(
-                f"the key of {party.entity} is {key.entity}'s in the policy", tag=Tag.POLICY_SHARED_KEY
-            )
+    others = {key.entity for key in policy.keys if key.public_key == party.public_key} - {party.entity}
+    if party.public_key in policy.machine_keys or others:
+        whose = ", ".join(sorted(others)) or "a machine"
+        raise PolicyForbids(
+            f"the key of {party.entity} is that of {whose} in the policy",
+            field=field,
+            tag=Tag.POLICY_SHARED_KEY,
+        )
 
 
 def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:

@@ -290,7 +290,7 @@ def _account(uow: UnitOfWork, command: LienCommand, *, principal: Principal) -> 
 def _lien(uow: UnitOfWork, command: PostLien | VoidLien) -> Lien:
     lien = uow.lien(command.account, command.lien)
     if lien is None:
-        raise NotFound(f"no lien {command.lien} of {command.account}", field="lien")
+        raise NotFound("lien", f"{command.lien} of {command.account}", field="lien")
     return lien
 
 

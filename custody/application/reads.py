@@ -107,7 +107,7 @@ def lien(snapshot: Snapshot, account: AccountId, lien: LienId, *, principal: Pri
     account_of(snapshot, account, principal=principal)
     found = snapshot.lien(account, lien)
     if found is None:
-        raise NotFound(f"no lien {lien} of {account}", field="lien")
+        raise NotFound("lien", f"{lien} of {account}", field="lien")
     return found
 
 

@@ -275,7 +275,7 @@ def withdrawal_of(snapshot: Snapshot, account: AccountId, withdrawal: Withdrawal
     """
     found = snapshot.withdrawal(account, withdrawal)
     if found is None:
-        raise NotFound(f"no withdrawal {withdrawal} of {account}", field="withdrawal")
+        raise NotFound("withdrawal", f"{withdrawal} of {account}", field="withdrawal")
     return found
 
 

@@ -13,6 +13,7 @@ from signers.statements.amounts import Asset
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope, Signature, sign
 from signers.statements.identifiers import LienId
+from signers.statements.refusals import Tag
 from tests.unit.custody.rpc.conftest import At
 from tests.unit.custody.rpc.deployment import Deployment, deployed
 from tests.unit.custody.rpc.rows import METHODS, ROWS, WRITES, awaiting_signatures, encumbrance
@@ -68,6 +69,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
     row = ROWS[name]
     service = await at(row)
     request = row.request(service.scenario)
+    kind = "account"
     if field == "accounts":
         request.accounts[0] = "accounts/nobody-has-it"  # type: ignore[attr-defined]
     else:
@@ -75,6 +77,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
         last = old.split("/")[-1]
         whole = old.endswith("collateralReport") or old.count("/") == 1
         new = old.replace("acct-client-one" if whole else last, "nobody-has-it")
+        kind = kind if whole else old.split("/")[-2].removesuffix("s")
         setattr(request, field, new)
     if name == "WithdrawalService/CreateWithdrawal":
         request.withdrawal.destination = "accounts/nobody-has-it/destinations/any-wallet"  # type: ignore[attr-defined]
@@ -84,6 +87,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
         request.envelope = said.to_json()  # type: ignore[attr-defined]
     refused = await service.refused_unchanged(row.caller, name, request)
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
+    assert refused.info.metadata["resource"] == kind
 
 
 async def test_a_policy_version_that_is_not(at: At) -> None:
@@ -93,6 +97,7 @@ async def test_a_policy_version_that_is_not(at: At) -> None:
     request.name = "policies/2"  # type: ignore[attr-defined]
     refused = await service.refused_unchanged("auditor", "PolicyService/GetPolicy", request)
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
+    assert refused.info.metadata["resource"] == "policy"
 
 
 # Once.
@@ -224,6 +229,7 @@ async def test_signatures_that_do_not_count(name: str, change: object, at: At) -
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STATEMENT_SIGNATURE")
     assert refused.preconditions == ["STATEMENT_SIGNATURE"]
     assert {each.partition("[")[0] for each in refused.paths} == {path}
+    assert {rule for _, rule in refused.fields} == {refused.info.metadata["tag"]} <= set(Tag)
 
 
 @pytest.mark.parametrize("name", SIGNED)
@@ -282,6 +288,19 @@ async def test_another_statement_than_the_one_asked_for(name: str, at: At) -> No
 
 
 # What only one RPC can refuse.
+
+
+@pytest.mark.parametrize("party", ["pledgor", "secured_party"])
+async def test_a_partys_key_that_is_somebody_elses(party: str, at: At) -> None:
+    name = "AccountService/CreateAccount"
+    service = await at(ROWS[name])
+    request = ROWS[name].request(service.scenario)
+    shared = service.scenario.world.approvers[1].public_key
+    getattr(request.account, party).public_key = shared.raw  # type: ignore[attr-defined]
+    refused = await service.refused_unchanged("custodian", name, request)
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "POLICY_FORBIDS")
+    assert refused.info.metadata["tag"] == Tag.POLICY_SHARED_KEY
+    assert refused.fields == {(f"account.{party}", Tag.POLICY_SHARED_KEY)}
 
 
 async def test_more_than_can_exist(at: At) -> None:
