@@ -143,20 +143,21 @@ def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Se
         StatementMismatch: other content than the account's statement.
         StatementSignature: not signed by this party's key, and by it alone.
     """
-    account_of(uow, command.account, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
+    party = acting_party(account, principal)
     return once(
         uow,
         principal=principal,
         method="accounts.sign",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _sign(uow, command, principal=principal, now=now),
+        effect=lambda: _sign(uow, command, account=account, party=party, now=now),
     )
 
 
-def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
-    account = account_of(uow, command.account, principal=principal)
-    party = acting_party(account, principal)
+def _sign(
+    uow: UnitOfWork, command: SignAccount, *, account: PledgeAccount, party: Party, now: Seconds
+) -> PledgeAccount:
     require_etag(command.etag, account.etag)
     account.require_state(AccountState.AWAITING_SIGNATURES)
     require_same(command.envelope, account.statement_digest, tag=Tag.ACCOUNT_CONFLICT)
@@ -195,27 +196,28 @@ def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: 
         FieldInvalid: what ends by itself alone: a shortfall is lifted by the coins that fill it.
         StateConflict: the account is not halted for this reason.
     """
-    account_of(uow, command.account, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
+    require_party(principal, account.custodian, role=Role.CUSTODIAN)
     return once(
         uow,
         principal=principal,
         method="accounts.lift_halt",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _lift_halt(uow, command, principal=principal, now=now),
+        effect=lambda: _lift_halt(uow, command, account=account, by=principal.name, now=now),
     )
 
 
-def _lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
-    account = account_of(uow, command.account, principal=principal)
-    require_party(principal, account.custodian, role=Role.CUSTODIAN)
+def _lift_halt(
+    uow: UnitOfWork, command: LiftHalt, *, account: PledgeAccount, by: str, now: Seconds
+) -> PledgeAccount:
     require_etag(command.etag, account.etag)
     if command.halt not in LIFTABLE:
         raise FieldInvalid(f"{command.halt} ends with its cause, nobody lifts it", field="halt")
     if command.halt not in account.halts:
         raise StateConflict(f"{account.account} is not halted for {command.halt}", field="halt")
     halts = account.halts - {command.halt} | {Halt.AWAITING_RECONCILIATION}
-    cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {principal.name}")
+    cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {by}")
     return change(uow, account.changed(halts=halts), cause, now=now)
 
 

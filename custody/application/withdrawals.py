@@ -180,22 +180,28 @@ def cancel(uow: UnitOfWork, command: CancelWithdrawal, *, principal: Principal, 
         EtagStale: changed since it was read.
         StateConflict: announced: signers honour it until its anchor is spent, no message takes it back.
     """
-    account_of(uow, command.account, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
+    present = withdrawal_of(uow, command.account, command.withdrawal)
+    if acting_party(account, principal).entity not in {present.maker, account.custodian.entity}:
+        raise PrincipalNotAllowed(f"{principal.name} is neither the maker nor the custodian")
     return once(
         uow,
         principal=principal,
         method="withdrawals.cancel",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _cancel(uow, command, principal=principal, now=now),
+        effect=lambda: _cancel(uow, command, account=account, present=present, now=now),
     )
 
 
-def _cancel(uow: UnitOfWork, command: CancelWithdrawal, *, principal: Principal, now: Seconds) -> Withdrawal:
-    account = account_of(uow, command.account, principal=principal)
-    present = withdrawal_of(uow, command.account, command.withdrawal)
-    if acting_party(account, principal).entity not in {present.maker, account.custodian.entity}:
-        raise PrincipalNotAllowed(f"{principal.name} is neither the maker nor the custodian")
+def _cancel(
+    uow: UnitOfWork,
+    command: CancelWithdrawal,
+    *,
+    account: PledgeAccount,
+    present: Withdrawal,
+    now: Seconds,
+) -> Withdrawal:
     require_etag(command.etag, present.etag)
     return end(uow, account, present, WithdrawalEvent.CANCELLED, now=now)
 

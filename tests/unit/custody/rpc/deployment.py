@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from grpc import aio
 
 from custody.adapters.sqlite.store import SqliteStore
 from custody.configuration import Limits
-from custody.domain.principal import Principal
+from custody.domain.principal import Principal, Role
 from custody.rpc.backend import Backend
 from custody.rpc.feed import Feed
 from custody.rpc.interceptors import DeadlineLimits
@@ -112,6 +112,7 @@ class Deployment:
     scenario: Scenario
     store: SqliteStore
     server: Server
+    directory: Directory
     feed: Feed
     path: Path
     channels: dict[str, aio.Channel] = field(default_factory=dict)
@@ -165,6 +166,12 @@ class Deployment:
         assert self.dump() == before
         return refused
 
+    def demote(self, word: str) -> None:
+        """From now on one of the scenario's principals may look at every account, and do nothing."""
+        principal = self.scenario.principals[word]
+        looking = replace(principal, roles=frozenset({Role.AUDITOR}))
+        self.directory._principals[principal.name] = looking
+
     def dump(self) -> str:
         """A digest of every row of every table: equal if and only if nothing was written."""
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
@@ -186,10 +193,16 @@ async def deployed(
     await scenario.look()
     feed = Feed(store)
     listening = asyncio.create_task(feed.run())
-    server = Server(_backend(scenario, feed), _terms(folder, scenario))
+    terms = _terms(folder, scenario)
+    server = Server(_backend(scenario, feed), terms)
     await server.start()
     deployment = Deployment(
-        scenario=scenario, store=store, server=server, feed=feed, path=folder / "custody.sqlite"
+        scenario=scenario,
+        store=store,
+        server=server,
+        directory=terms.directory,
+        feed=feed,
+        path=folder / "custody.sqlite",
     )
     try:
         yield deployment

@@ -69,7 +69,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
     row = ROWS[name]
     service = await at(row)
     request = row.request(service.scenario)
-    kind = "account"
+    missing = "account"
     if field == "accounts":
         request.accounts[0] = "accounts/nobody-has-it"  # type: ignore[attr-defined]
     else:
@@ -77,7 +77,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
         last = old.split("/")[-1]
         whole = old.endswith("collateralReport") or old.count("/") == 1
         new = old.replace("acct-client-one" if whole else last, "nobody-has-it")
-        kind = kind if whole else old.split("/")[-2].removesuffix("s")
+        missing = missing if whole else old.split("/")[-2].removesuffix("s")
         setattr(request, field, new)
     if name == "WithdrawalService/CreateWithdrawal":
         request.withdrawal.destination = "accounts/nobody-has-it/destinations/any-wallet"  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
         request.envelope = said.to_json()  # type: ignore[attr-defined]
     refused = await service.refused_unchanged(row.caller, name, request)
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
-    assert refused.info.metadata["resource"] == kind
+    assert refused.info.metadata["resource"] == missing
 
 
 async def test_a_policy_version_that_is_not(at: At) -> None:
@@ -123,6 +123,18 @@ async def test_once_again_once_only_and_never_otherwise(name: str, tmp_path: Pat
         refused = await service.refused_unchanged(row.caller, name, other)
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
         assert refused.paths == {"request_id"}
+
+
+@pytest.mark.parametrize("name", sorted(set(WRITES) - {"PriceService/PublishPrices"}))
+async def test_a_replay_by_who_has_lost_its_role(name: str, tmp_path: Path) -> None:
+    """It may no longer do it, so it is not told what came of it either. Prices are anybody's to bring."""
+    row = ROWS[name]
+    async with deployed(tmp_path, row.stage) as service:
+        request = row.request(service.scenario)
+        await service.call(row.caller, name, request)
+        service.demote(row.caller)
+        refused = await service.refused_unchanged(row.caller, name, request)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PRINCIPAL_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize("name", CREATES)
