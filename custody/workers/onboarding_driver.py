@@ -5,9 +5,10 @@ asked twice. No address is given out or watched before every pair of signers has
 it.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
+
+import structlog
 
 from custody.application import onboarding
 from custody.application.access import policy_in_force
@@ -35,7 +36,7 @@ from signers.statements.policy import Policy
 ETHEREUM_CUSTODY: Final[EthereumCustody] = "single-holder"
 
 Step = Callable[[PledgeAccount, Onboarding, Policy], Awaitable[None]]
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class OnboardingDriver:
@@ -92,7 +93,7 @@ class OnboardingDriver:
         except StoreUnavailable:
             raise
         except (SignerError, CustodyError, OwnershipUnproven) as error:
-            _log.warning("%s: %s: %s", account.account, type(error).__name__, error)
+            _log.warning("failed", account=account.account, error=type(error).__name__, detail=str(error))
             self._pauses.failed(account.account, now=self._clock())
             return False
         self._pauses.worked(account.account)

@@ -7,9 +7,10 @@ at each address. BTC: the set of unspent outputs, all of them, at the block that
 proven balance at the finalised block that the ledger is at.
 """
 
-import logging
 from collections.abc import Sequence
 from typing import Final
+
+import structlog
 
 from custody.application import accounts, reconciliation
 from custody.application.ports.chains import BitcoinChain, ChainDataInvalid, EthereumChain, UnspentOutput
@@ -23,7 +24,7 @@ from signers.statements.identifiers import AccountId, ScriptPubKey, Seconds
 INTERVAL_SECONDS: Final = 3600
 SCRIPTS_PER_SCAN: Final = 10_000
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Reconciler:
@@ -125,13 +126,13 @@ class Reconciler:
             refused = each.proven.block != ledger.finalised
             if refused or not state.balance == each.proven.balance == Wei(max(0, each.ethereum_units)):
                 _log.error(
-                    "%s: %s on the chain at %s, %s proven at %s, %s by the books",
-                    each.account,
-                    state.balance,
-                    ledger.finalised.height,
-                    each.proven.balance,
-                    each.proven.block.height,
-                    each.ethereum_units,
+                    "balance differs",
+                    account=each.account,
+                    height=ledger.finalised.height,
+                    on_chain=str(state.balance),
+                    proven=str(each.proven.balance),
+                    proven_height=each.proven.block.height,
+                    by_the_books=f"{each.ethereum_units} wei",
                 )
                 differing.add(each.account)
         return differing
@@ -144,11 +145,11 @@ def _same_coins(expected: Expected, found: Sequence[UnspentOutput]) -> bool:
     if ours == theirs and total == expected.bitcoin_units:
         return True
     _log.error(
-        "%s: %s sat in %s outputs on the chain, %s sat by the books, %s outputs differ",
-        expected.account,
-        total,
-        len(found),
-        expected.bitcoin_units,
-        len(ours ^ theirs),
+        "coins differ",
+        account=expected.account,
+        on_chain=f"{total} sat",
+        by_the_books=f"{expected.bitcoin_units} sat",
+        outputs=len(found),
+        outputs_that_differ=len(ours ^ theirs),
     )
     return False
