@@ -7,7 +7,7 @@ from typing import final
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Outpoint
 from custody.domain.identifiers import Etag, TransactionId, WithdrawalId, etag_of
-from custody.domain.withdrawal import OPEN, WithdrawalState
+from custody.domain.withdrawal_states import OPEN, WithdrawalState
 from signers.statements.allowlist import Destination
 from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope

@@ -3,7 +3,7 @@
 Every step writes its intention down by a use case before anybody outside hears of it, and asks only what
 may be asked twice: signers answer the same receipt and the same signatures again, nodes say that they have
 a transaction already. So a crash anywhere is answered by doing the same step again;
-`custody.domain.withdrawal.RECOVERY` says which.
+`custody.domain.withdrawal_states.RECOVERY` says which.
 
 What happens to a transaction in a block is the watchers' to see.
 """
@@ -29,7 +29,7 @@ from custody.application.ports.verification import PayoutVerifier, TransactionIn
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.domain.outflow import Attempt, Withdrawal
-from custody.domain.withdrawal import SPENDABLE, WithdrawalState
+from custody.domain.withdrawal_states import SPENDABLE, WithdrawalState
 from custody.workers.chain_health import ChainHealth
 from custody.workers.coin_selection import CoinsInsufficient, FeesUnaffordable, select_coins
 from custody.workers.outflow_case import OutflowCase, read_case

@@ -19,7 +19,7 @@ from custody.domain.identifiers import DepositId, RequestId, TransactionId, With
 from custody.domain.ledger import Balances, Cause, Entry, Posting
 from custody.domain.lien import Lien
 from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, DestinationId, Digest, EntityId, LienId, Seconds

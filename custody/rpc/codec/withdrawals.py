@@ -6,7 +6,7 @@ from bailee.custody.v1.withdrawal_pb2 import Withdrawal
 
 from custody.domain import outflow
 from custody.domain.outflow import Capacity
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.rpc.codec import names, values
 from signers.statements.identifiers import EntityId
 from signers.statements.intent import Anchor, OutpointAnchor

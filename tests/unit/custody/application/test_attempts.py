@@ -11,7 +11,7 @@ from custody.domain.account import Halt
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import AccountHalted, FieldInvalid, PolicyForbids, StateConflict
 from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState as S
+from custody.domain.withdrawal_states import WithdrawalState as S
 from signers.statements.amounts import Sats, Wei
 from signers.statements.receipt import Act
 from signers.statements.refusals import Tag

@@ -16,7 +16,7 @@ from custody.domain.errors import FieldInvalid
 from custody.domain.ledger import CauseKind
 from custody.domain.lien import LienState
 from custody.domain.outflow import Capacity
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.rpc.codec import accounts, addresses, ledger, names, values, withdrawals
 from signers.statements import multisig
 from signers.statements.account import EthereumCustody

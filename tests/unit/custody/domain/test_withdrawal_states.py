@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from custody.domain.errors import StateConflict
-from custody.domain.withdrawal import (
+from custody.domain.withdrawal_states import (
     ENDS,
     OPEN,
     RECOVERY,
@@ -71,6 +71,6 @@ def test_the_diagram_has_one_line_per_row() -> None:
 
 def test_the_module_prints_its_diagram() -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "custody.domain.withdrawal"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "custody.domain.withdrawal_states"], capture_output=True, text=True, check=True
     )
     assert printed.stdout == diagram()

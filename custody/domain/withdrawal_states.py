@@ -1,6 +1,6 @@
 """The life of a withdrawal: one literal table, and what a restart does in each state.
 
-`python -m custody.domain.withdrawal` prints the diagram that custody/README.md shows.
+`python -m custody.domain.withdrawal_states` prints the diagram that custody/README.md shows.
 """
 
 import sys
