@@ -29,7 +29,7 @@ from custody.application.ports.signers import (
     SignerUnavailable,
 )
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, SignerId

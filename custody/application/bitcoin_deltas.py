@@ -8,7 +8,7 @@ from custody.application.access import policy_in_force
 from custody.application.ports.store import UnitOfWork
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import BitcoinBlock, BitcoinMovement, Coin, CoinOrigin, Outpoint
-from custody.domain.outflow import Confirmation
+from custody.domain.withdrawal import Confirmation
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, Seconds

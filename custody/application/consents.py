@@ -36,8 +36,8 @@ from custody.domain.account import PledgeAccount
 from custody.domain.collateral import PriceSet
 from custody.domain.errors import PrincipalNotAllowed, StatementStale
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
-from custody.domain.outflow import Capacity, Collected, Missing, Withdrawal
 from custody.domain.principal import Principal, Role
+from custody.domain.withdrawal import Capacity, Collected, Missing, Withdrawal
 from custody.domain.withdrawal_states import WithdrawalEvent, step
 from signers.statements import quorum
 from signers.statements.account import Party

@@ -19,7 +19,7 @@ from custody.domain.deposit import (
     VerifiedBalance,
 )
 from custody.domain.errors import FieldInvalid
-from custody.domain.outflow import Confirmation, Withdrawal
+from custody.domain.withdrawal import Confirmation, Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset, Wei
 from signers.statements.identifiers import AccountId, Seconds

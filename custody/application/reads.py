@@ -18,8 +18,8 @@ from custody.domain.errors import NotFound
 from custody.domain.identifiers import DepositId, WithdrawalId
 from custody.domain.ledger import Posting
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.identifiers import AccountId, DestinationId, LienId
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from custody.application.ports.store import UnitOfWork
 from custody.domain.account import AccountState, Halt
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Coin
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset, Wei
 from signers.statements.identifiers import Seconds

@@ -12,7 +12,7 @@ from custody.domain.account import Halt
 from custody.domain.errors import LedgerInvariant
 from custody.domain.identifiers import TransactionId
 from custody.domain.ledger import Book, CauseKind, Movement, give, take
-from custody.domain.outflow import Attempt, Confirmation, Withdrawal
+from custody.domain.withdrawal import Attempt, Confirmation, Withdrawal
 from custody.domain.withdrawal_states import SPENDABLE, WithdrawalEvent, WithdrawalState, step
 from signers.statements.amounts import Asset, amount_of
 from signers.statements.identifiers import AccountId, Seconds

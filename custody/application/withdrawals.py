@@ -36,8 +36,8 @@ from custody.domain.errors import (
 )
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.domain.ledger import Book, Cause, CauseKind, Movement, give
-from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
+from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import LAPSABLE, OPEN, WithdrawalEvent, WithdrawalState, step
 from signers.statements.account import Account, Party
 from signers.statements.amounts import Amount, Asset

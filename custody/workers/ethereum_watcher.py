@@ -31,7 +31,7 @@ from custody.domain.deposit import (
     VerifiedBalance,
 )
 from custody.domain.errors import TipMoved
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import SPENDABLE
 from custody.workers.chain_following import judged, view_of
 from custody.workers.chain_health import ChainHealth

@@ -28,7 +28,7 @@ from custody.application.ports.store import Store
 from custody.application.ports.verification import PayoutVerifier, TransactionInvalid
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
-from custody.domain.outflow import Attempt, Withdrawal
+from custody.domain.withdrawal import Attempt, Withdrawal
 from custody.domain.withdrawal_states import SPENDABLE, WithdrawalState
 from custody.workers.chain_health import ChainHealth
 from custody.workers.coin_selection import CoinsInsufficient, FeesUnaffordable, select_coins

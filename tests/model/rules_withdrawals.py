@@ -21,7 +21,7 @@ from custody.domain.errors import (
     WithdrawalOpen,
 )
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Capacity, Withdrawal
+from custody.domain.withdrawal import Capacity, Withdrawal
 from custody.domain.withdrawal_states import LAPSABLE, OPEN, WithdrawalState
 from custody.workers.coin_selection import RELAY_RATE, payout_vsize
 from signers.statements.amounts import Asset, amount_of

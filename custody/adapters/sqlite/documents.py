@@ -21,7 +21,7 @@ from custody.domain.account import PledgeAccount
 from custody.domain.collateral import PublishedPrice
 from custody.domain.destination import AllowedDestination
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Amount, Asset, Sats, Wei, amount_of
 from signers.statements.envelope import Envelope, Signature
 from signers.statements.identifiers import KeyId

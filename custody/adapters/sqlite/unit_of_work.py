@@ -27,7 +27,7 @@ from custody.domain.deposit import Coin, Deposit, FinalisedBalance
 from custody.domain.destination import AllowedDestination
 from custody.domain.ledger import Balances, Entry, LedgerViolation
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId

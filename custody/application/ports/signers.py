@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, SignerId

@@ -18,7 +18,7 @@ from custody.domain.destination import AllowedDestination
 from custody.domain.identifiers import DepositId, RequestId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances, Cause, Entry, Posting
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope

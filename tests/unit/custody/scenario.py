@@ -47,8 +47,8 @@ from custody.domain.errors import CustodyError
 from custody.domain.identifiers import RequestId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances
 from custody.domain.lien import Lien
-from custody.domain.outflow import PartialSignatures, Withdrawal
 from custody.domain.principal import Principal, Role
+from custody.domain.withdrawal import PartialSignatures, Withdrawal
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope

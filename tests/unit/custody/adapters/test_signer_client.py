@@ -26,7 +26,7 @@ from custody.application.ports.signers import (
     SignerUnavailable,
 )
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from deploy.localnet.certificates import Certificate, CertificateAuthority
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope

@@ -10,7 +10,7 @@ from custody.application import attempts, receipts, withdrawals
 from custody.domain.account import Halt
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import AccountHalted, FieldInvalid, PolicyForbids, StateConflict
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState as S
 from signers.statements.amounts import Sats, Wei
 from signers.statements.receipt import Act

@@ -22,7 +22,7 @@ from custody.domain.deposit import (
 from custody.domain.errors import FieldInvalid, TipMoved
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.ledger import Balances
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.identifiers import BlockHash

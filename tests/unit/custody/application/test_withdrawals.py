@@ -29,8 +29,8 @@ from custody.domain.errors import (
     WithdrawalOpen,
 )
 from custody.domain.identifiers import Etag, WithdrawalId
-from custody.domain.outflow import Capacity, Withdrawal
 from custody.domain.principal import Principal, Role
+from custody.domain.withdrawal import Capacity, Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.envelope import Envelope

@@ -15,7 +15,7 @@ from custody.domain.destination import DestinationState
 from custody.domain.errors import FieldInvalid
 from custody.domain.ledger import CauseKind
 from custody.domain.lien import LienState
-from custody.domain.outflow import Capacity
+from custody.domain.withdrawal import Capacity
 from custody.domain.withdrawal_states import WithdrawalState
 from custody.rpc.codec import accounts, addresses, ledger, names, values, withdrawals
 from signers.statements import multisig

@@ -28,7 +28,7 @@ from custody.application.ports.signers import (
     SignerRefused,
 )
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements import multisig
 from signers.statements.account import Account
 from signers.statements.allowlist import BitcoinDestination, EthereumDestination

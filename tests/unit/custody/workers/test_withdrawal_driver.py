@@ -8,7 +8,7 @@ from custody.application import withdrawals
 from custody.application.ports.chains import FeeRate
 from custody.domain.account import Halt
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from custody.workers import withdrawal_driver
 from custody.workers.chain_health import SILENCE_SECONDS_MAX
