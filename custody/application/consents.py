@@ -33,9 +33,9 @@ from custody.application.withdrawals import (
     withdrawal_of,
 )
 from custody.domain.account import PledgeAccount
-from custody.domain.collateral import PriceSet
 from custody.domain.errors import PrincipalNotAllowed, StatementStale
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
 from custody.domain.withdrawal import Capacity, Collected, Missing, Withdrawal
 from custody.domain.withdrawal_states import WithdrawalEvent, step

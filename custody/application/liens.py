@@ -12,7 +12,6 @@ from custody.application.ports.store import UnitOfWork
 from custody.application.prices import quoted
 from custody.application.signed import read, require_single_signature
 from custody.domain.account import PledgeAccount
-from custody.domain.collateral import PriceSet
 from custody.domain.errors import (
     AlreadyExists,
     AssetNotEligible,
@@ -25,6 +24,7 @@ from custody.domain.errors import (
 from custody.domain.identifiers import RequestId
 from custody.domain.ledger import Balances, Book, Cause, CauseKind, Movement, free_quantity, give
 from custody.domain.lien import HELD_IN, Lien, LienState
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
 from signers.statements.amounts import Amount, Asset
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind

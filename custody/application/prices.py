@@ -7,9 +7,9 @@ from custody.application.access import policy_in_force
 from custody.application.idempotency import once
 from custody.application.ports.store import UnitOfWork
 from custody.application.signed import read, require_single_signature
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.errors import FieldInvalid, StatementMismatch, StatementSignature, StatementStale
 from custody.domain.identifiers import RequestId
+from custody.domain.price import PriceSet, PublishedPrice
 from custody.domain.principal import Principal
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope

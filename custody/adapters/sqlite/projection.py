@@ -19,8 +19,8 @@ from custody.application.ports.store import (
     SignedReport,
 )
 from custody.domain.account import PledgeAccount
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.errors import CustodyError, SubscriberTooSlow
+from custody.domain.price import PriceSet, PublishedPrice
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, EntityId
 

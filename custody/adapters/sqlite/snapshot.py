@@ -24,9 +24,9 @@ from custody.application.ports.store import (
     SignedReport,
 )
 from custody.domain.account import AccountState, Onboarding, PledgeAccount, Watched
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.ledger import Balances, Cause, CauseKind, Posting
 from custody.domain.lien import Lien
+from custody.domain.price import PriceSet, PublishedPrice
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import (

@@ -12,12 +12,12 @@ from typing import Final, Protocol, TypeVar, final
 
 from custody.domain.account import AccountState, Onboarding, PledgeAccount, Watched
 from custody.domain.chain_view import BlockRef
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.deposit import Coin, Deposit, FinalisedBalance, Outpoint
 from custody.domain.destination import AllowedDestination
 from custody.domain.identifiers import DepositId, RequestId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances, Cause, Entry, Posting
 from custody.domain.lien import Lien
+from custody.domain.price import PriceSet, PublishedPrice
 from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset

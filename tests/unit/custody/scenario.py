@@ -30,7 +30,6 @@ from custody.application import (
 from custody.application.ports.store import SignedPolicy, UnitOfWork
 from custody.domain.account import Halt, OwnershipProof, PledgeAccount
 from custody.domain.chain_view import BlockRef
-from custody.domain.collateral import PriceSet
 from custody.domain.deposit import (
     BitcoinBlock,
     BitcoinDelta,
@@ -47,6 +46,7 @@ from custody.domain.errors import CustodyError
 from custody.domain.identifiers import RequestId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances
 from custody.domain.lien import Lien
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
 from custody.domain.withdrawal import PartialSignatures, Withdrawal
 from signers.statements.amounts import Amount, Asset, Sats, Wei

@@ -7,7 +7,6 @@ import pytest
 
 from custody.application import liens
 from custody.domain.account import Halt
-from custody.domain.collateral import PriceSet
 from custody.domain.errors import (
     AccountHalted,
     AccountNotActive,
@@ -24,6 +23,7 @@ from custody.domain.errors import (
     StatementStale,
 )
 from custody.domain.lien import Lien, LienState
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from custody.application import prices
-from custody.domain.collateral import PublishedPrice
 from custody.domain.errors import (
     FieldInvalid,
     StatementMalformed,
@@ -14,6 +13,7 @@ from custody.domain.errors import (
     StatementSignature,
     StatementStale,
 )
+from custody.domain.price import PublishedPrice
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Currency, Seconds

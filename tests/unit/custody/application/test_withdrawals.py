@@ -7,7 +7,6 @@ import pytest
 
 from custody.application import consents, withdrawals
 from custody.domain.account import Halt
-from custody.domain.collateral import PriceSet
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import (
     AccountHalted,
@@ -29,6 +28,7 @@ from custody.domain.errors import (
     WithdrawalOpen,
 )
 from custody.domain.identifiers import Etag, WithdrawalId
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
 from custody.domain.withdrawal import Capacity, Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState

@@ -16,7 +16,7 @@ from custody.application.ports.store import (
     UnitOfWork,
 )
 from custody.domain.account import AccountState, PledgeAccount
-from custody.domain.collateral import PriceSet
+from custody.domain.price import PriceSet
 from signers.statements.identifiers import (
     AccountId,
 )
