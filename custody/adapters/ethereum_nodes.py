@@ -15,11 +15,11 @@ from custody.adapters.agreement import (
 )
 from custody.adapters.ethereum_node import EthereumNode, transaction_hash
 from custody.application.ports.chains import (
-    AccountState,
     BlockHeader,
     BlockNotFound,
     Executed,
     FeeQuote,
+    ProvenState,
 )
 from signers.statements.identifiers import EthereumAddress, TxId
 
@@ -68,7 +68,7 @@ class EthereumNodes:
             question=lambda node: node.block_at(height),
         )
 
-    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> AccountState:
+    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> ProvenState:
         """As the port says. The account is proven under the block's hash, so one node is enough."""
         return await first_proven(self._nodes, question=lambda node: node.account_at(address, block))
 

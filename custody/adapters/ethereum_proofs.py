@@ -17,7 +17,7 @@ from trie import exceptions as trie_errors
 from trie.hexary import HexaryTrie
 
 from custody.adapters.json_rpc import Json, as_str
-from custody.application.ports.chains import AccountState, BlockHeader, ChainDataInvalid
+from custody.application.ports.chains import BlockHeader, ChainDataInvalid, ProvenState
 from signers.statements.amounts import Wei
 from signers.statements.identifiers import BlockHash, EthereumAddress
 
@@ -150,7 +150,7 @@ def _encoded(fields: Mapping[str, Json], name: str, size: int | None) -> bytes:
     return raw
 
 
-def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[bytes]) -> AccountState:
+def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[bytes]) -> ProvenState:
     """The externally owned account that `proof` shows under the header's state root.
 
     Args:
@@ -169,7 +169,7 @@ def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[
     try:
         leaf = HexaryTrie(nodes, header.state_root)[keccak256(address.raw)]
         nonce, balance, storage_root, code_hash = rlp.decode(leaf) if leaf else _ABSENT
-        state = AccountState(
+        state = ProvenState(
             address=address, block=header.block.ref, balance=Wei(_integer(balance)), nonce=_integer(nonce)
         )
     except _PROOF_FAULTS as error:

@@ -14,11 +14,11 @@ from typing import Final
 
 from custody.application import accounts, deposits
 from custody.application.ports.chains import (
-    AccountState,
     BlockHeader,
     BlockNotFound,
     ChainDataInvalid,
     EthereumChain,
+    ProvenState,
 )
 from custody.application.ports.store import Snapshot, Store, UnitOfWork
 from custody.domain.account import Halt, Watched
@@ -42,7 +42,7 @@ from signers.statements.intent import NonceAnchor
 
 PROOFS_AT_ONCE: Final = 16
 
-States = Mapping[AccountId, AccountState]
+States = Mapping[AccountId, ProvenState]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +239,8 @@ class EthereumWatcher:
         *,
         since: BlockRef,
         until: BlockHeader,
-        before: AccountState,
-        after: AccountState,
+        before: ProvenState,
+        after: ProvenState,
     ) -> tuple[ExecutedOutflow, ...]:
         """Our own transactions among those that used up the nonces in between."""
         found = []
@@ -299,7 +299,7 @@ class EthereumWatcher:
         kept = self._kept.get(block.ref, {})
         slots = asyncio.Semaphore(PROOFS_AT_ONCE)
 
-        async def prove(each: Watched) -> AccountState:
+        async def prove(each: Watched) -> ProvenState:
             async with slots:
                 return await self._chain.account_at(each.ethereum_address, block)
 
@@ -335,7 +335,7 @@ def _final_states(snapshot: Snapshot, watched: Sequence[Watched], final: BlockRe
     for each in watched:
         known = snapshot.finalised_balance(each.account)
         if known is not None and known.block == final:
-            states[each.account] = AccountState(
+            states[each.account] = ProvenState(
                 address=each.ethereum_address,
                 block=final,
                 balance=known.balance,

@@ -166,7 +166,7 @@ class BitcoinChain(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountState:
+class ProvenState:
     """An externally owned account at one block, proven against that block's state root (EIP-1186)."""
 
     address: EthereumAddress
@@ -219,7 +219,7 @@ class EthereumChain(Protocol):
         """
         ...
 
-    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> AccountState:
+    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> ProvenState:
         """Balance and nonce after `block`, proven against its state root.
 
         Raises:
