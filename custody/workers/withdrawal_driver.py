@@ -31,7 +31,8 @@ from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.domain.withdrawal import Attempt, Withdrawal
 from custody.domain.withdrawal_states import SPENDABLE, WithdrawalState
 from custody.workers.chain_health import ChainHealth
-from custody.workers.coin_selection import CoinsInsufficient, FeesUnaffordable, select_coins
+from custody.workers.coin_selection import CoinsInsufficient, select_coins
+from custody.workers.fees import FeesUnaffordable
 from custody.workers.outflow_case import OutflowCase, read_case
 from custody.workers.pauses import Pauses
 from custody.workers.pricing import FeePricing

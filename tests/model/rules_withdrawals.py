@@ -23,7 +23,7 @@ from custody.domain.errors import (
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.withdrawal import Capacity, Withdrawal
 from custody.domain.withdrawal_states import LAPSABLE, OPEN, WithdrawalState
-from custody.workers.coin_selection import RELAY_RATE, payout_vsize
+from custody.workers.fees import RELAY_RATE, payout_vsize
 from signers.statements.amounts import Asset, amount_of
 from signers.statements.refusals import Tag
 from tests.model.claims import OutflowClaim
