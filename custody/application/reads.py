@@ -1,5 +1,6 @@
-"""Every read of a caller: scoped to its accounts, paged from the first day.
+"""What a caller reads of the ledger: scoped to its accounts, paged from the first day.
 
+Reports and prices are not here: the edge gives them from the store's projection.
 Pages rise by key. `after` is the key of the last row of the page before; the edge makes it an opaque token.
 """
 
