@@ -7,7 +7,7 @@ this module is the documented file; `bailee-custody --example` prints it.
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -22,9 +22,6 @@ from signers.statements.account import Party
 from signers.statements.identifiers import Digest, Ed25519Key, EntityId, SignerId, Text
 from signers.statements.network import Network
 from signers.statements.policy import SIGNERS
-
-SERVICES: Final = ("Account", "Approval", "Collateral", "Lien", "Policy", "Price", "Withdrawal")
-"""Names that an allow-list can stand under: `AccountService` is `account` there."""
 
 _DNS_NAME = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 _ADDRESS = Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:-]+:[0-9]{1,5}$")]
@@ -81,6 +78,7 @@ class Limits(Section):
     stream_deadline_seconds_max: Annotated[float, Field(gt=0, le=7 * 24 * 3600)] = 24 * 3600.0
     concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1024
     calls_per_caller_max: Annotated[int, Field(ge=1, le=100_000)] = 128
+    """Of those: more than a margin engine has in flight, too few to keep others out."""
     shutdown_grace_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
 
 
@@ -103,7 +101,7 @@ class PrincipalTerms(Section):
 
 
 class Services(Section):
-    """Who may call each service: names of principals. Empty, or left out, is nobody."""
+    """Who may call each service, `AccountService` as `account`: names of principals. Left out is nobody."""
 
     account: tuple[_DNS_NAME, ...] = ()
     approval: tuple[_DNS_NAME, ...] = ()
@@ -275,8 +273,9 @@ class Configuration(BaseSettings):
     @property
     def allowed(self) -> Mapping[str, frozenset[str]]:
         """The allow-lists, by full service name."""
-        lists = {name: frozenset(getattr(self.services, name.lower())) for name in SERVICES}
-        return {f"bailee.custody.v1.{name}Service": names for name, names in lists.items()}
+        return {
+            f"bailee.custody.v1.{name.title()}Service": frozenset(listed) for name, listed in self.services
+        }
 
     @classmethod
     def settings_customise_sources(

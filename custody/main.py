@@ -115,7 +115,7 @@ async def pin(store: Store, told: Configuration) -> Policy:
         network=told.network,
     )
     now = clock()
-    policy = (await store.execute(lambda uow: policies.pin(uow, command, now=now))).value.policy
+    policy = (await store.execute(lambda uow: policies.pin(uow, command, now=now))).policy
     named = sorted(terms.signer for terms in policy.signers)
     if sorted(each.signer for each in told.signers) != named:
         raise ConfigurationInvalid(f"signers: the policy names {', '.join(named)}")

@@ -22,7 +22,6 @@ from custody.application.ports.chains import (
     FeeTooLow,
     NodesDisagree,
     TransactionNotFound,
-    WrongNetwork,
 )
 
 HEIGHTS_BACK_MAX = 6
@@ -228,14 +227,3 @@ def _said(tops: Answers[H, BlockHeader]) -> list[str]:
 
 def _count_at(tops: Answers[H, BlockHeader], height: int) -> int:
     return sum(top.height == height for top in tops.values)
-
-
-__all__ = [
-    "Answers",
-    "WrongNetwork",
-    "agreed",
-    "ask",
-    "check_majority",
-    "first_proven",
-    "highest_agreed",
-]

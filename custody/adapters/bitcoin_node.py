@@ -26,13 +26,9 @@ from custody.application.ports.chains import (
     BlockNotFound,
     BroadcastRejected,
     ChainDataInvalid,
-    Confirmed,
     FeeRate,
     FeeTooLow,
-    InMempool,
-    NotSeen,
     TransactionNotFound,
-    TransactionPlace,
     UnspentOutput,
     UnspentSet,
     WrongNetwork,
@@ -176,26 +172,6 @@ class BitcoinNode:
             raise ChainDataInvalid(f"{self.name}: another transaction for {txid}")
         return raw
 
-    async def place(self, txid: TxId) -> TransactionPlace:
-        """Where a transaction stands on its active chain."""
-        await self.check_network()
-        try:
-            found = await self._rpc.call(
-                "getrawtransaction", txid, _DECODED, read=lambda result: _block_of(as_object(result))
-            )
-        except RpcError as error:
-            self._translated(error, TransactionNotFound(txid))
-            return NotSeen()
-        if found is None:
-            return InMempool()
-        block = await self.block(found)
-        # The index keeps blocks that were reorganised away.
-        try:
-            current = await self.block_at(block.height)
-        except BlockNotFound:
-            return NotSeen()
-        return Confirmed(block=block.ref) if current == block else NotSeen()
-
     async def broadcast(self, raw: bytes, txid: TxId) -> None:
         """Hand in a transaction; success if it is in the mempool or the chain afterwards, whoever brought it.
 
@@ -211,7 +187,7 @@ class BitcoinNode:
         except RpcError as error:
             if error.code not in _REJECTIONS:
                 raise self._translated(error, error) from error
-            if isinstance(await self.place(txid), NotSeen):
+            if not await self._knows(txid):
                 raise self._rejected(error) from error
             return
         if taken != txid:
@@ -237,6 +213,25 @@ class BitcoinNode:
             read=lambda result: _unspent(as_object(result), frozenset(scripts)),
             timeout_seconds=SCAN_TIMEOUT_SECONDS,
         )
+
+    async def _knows(self, txid: TxId) -> bool:
+        """Whether a transaction is in its mempool or on its active chain."""
+        try:
+            found = await self._rpc.call(
+                "getrawtransaction", txid, _DECODED, read=lambda result: _block_of(as_object(result))
+            )
+        except RpcError as error:
+            self._translated(error, TransactionNotFound(txid))
+            return False
+        return found is None or await self._has_on_chain(found)
+
+    async def _has_on_chain(self, block_hash: BlockHash) -> bool:
+        """Whether a block is on its active chain: the index keeps those that were reorganised away."""
+        block = await self.block(block_hash)
+        try:
+            return await self.block_at(block.height) == block
+        except BlockNotFound:
+            return False
 
     def _rejected(self, error: RpcError) -> BroadcastRejected:
         cheap = any(words in error.message for words in _FEE_TOO_LOW)
@@ -294,5 +289,4 @@ def _output(value: dict[str, Json]) -> UnspentOutput:
         outpoint=Outpoint(txid=TxId(as_str(value["txid"])), index=as_int(value["vout"])),
         script=ScriptPubKey(as_str(value["scriptPubKey"])),
         amount=_sats(value["amount"]),
-        height=as_int(value["height"]),
     )

@@ -11,12 +11,8 @@ from custody.application.ports.chains import (
     BlockActivity,
     BlockHeader,
     ChainUnavailable,
-    Confirmed,
     FeeRate,
-    InMempool,
     NodesDisagree,
-    NotSeen,
-    TransactionPlace,
     UnspentSet,
 )
 from signers.statements.identifiers import BlockHash, ScriptPubKey, TxId
@@ -37,10 +33,6 @@ class BitcoinNodes:
         check_majority(nodes=len(nodes), needed=needed)
         self._nodes = tuple(nodes)
         self._needed = needed
-
-    async def check_network(self) -> None:
-        """Raise `WrongNetwork` if any node that answers is of another chain; for the start."""
-        (await ask(self._nodes, BitcoinNode.check_network)).require(self._needed)
 
     async def tip(self) -> BlockHeader:
         """As the port says."""
@@ -63,16 +55,6 @@ class BitcoinNodes:
     async def raw_transaction(self, txid: TxId, *, block: BlockHash | None = None) -> bytes:
         """As the port says. The bytes are bound to the id, so one node is enough."""
         return await first_proven(self._nodes, question=lambda node: node.raw_transaction(txid, block))
-
-    async def place(self, txid: TxId) -> TransactionPlace:
-        """As the port says. Confirmed needs `needed` nodes; one mempool is enough to wait for."""
-        answers = await ask(self._nodes, lambda node: node.place(txid))
-        answers.require(self._needed)
-        for place in answers.values:
-            if isinstance(place, Confirmed) and answers.values.count(place) >= self._needed:
-                return place
-        seen = any(not isinstance(place, NotSeen) for place in answers.values)
-        return InMempool() if seen else NotSeen()
 
     async def broadcast(self, raw: bytes) -> TxId:
         """As the port says."""

@@ -28,7 +28,7 @@ from pbk.script import PrecomputedTransactionData
 
 from custody.application.ports.verification import BitcoinPayout, SignedTransaction, TransactionInvalid
 from custody.domain.deposit import Coin, Outpoint
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements import multisig
 from signers.statements.account import Account
 from signers.statements.allowlist import BitcoinDestination

@@ -21,7 +21,6 @@ from custody.adapters.ethereum_proofs import (
 )
 from custody.adapters.json_rpc import Json, JsonRpc, RpcError, RpcUnavailable, as_list, as_object
 from custody.application.ports.chains import (
-    AccountState,
     BlockHeader,
     BlockNotFound,
     BroadcastRejected,
@@ -29,6 +28,7 @@ from custody.application.ports.chains import (
     Executed,
     FeeQuote,
     FeeTooLow,
+    ProvenState,
     WrongNetwork,
 )
 from signers.statements.amounts import Wei
@@ -94,7 +94,7 @@ class EthereumNode:
             raise ChainDataInvalid(f"{self.name} gave block {header.block.height} for {height}")
         return header.block
 
-    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> AccountState:
+    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> ProvenState:
         """An account's state after a block, proven.
 
         Raises:
@@ -103,7 +103,7 @@ class EthereumNode:
         """
         header = await self._header_of(block)
 
-        def read(result: Json) -> AccountState:
+        def read(result: Json) -> ProvenState:
             nodes = as_list(as_object(result)["accountProof"])
             proof = [data(node, bytes_max=NODE_BYTES_MAX) for node in nodes]
             return verify_account(address=address, header=header, proof=proof)
@@ -152,7 +152,7 @@ class EthereumNode:
             return None
         if block.block_hash != receipt.block_hash:
             return None
-        return Executed(tx_hash=tx_hash, block=block, succeeded=receipt.succeeded, fee=receipt.fee)
+        return Executed(block=block, succeeded=receipt.succeeded, fee=receipt.fee)
 
     def _rejected(self, error: RpcError) -> BroadcastRejected:
         said = error.message.lower()
@@ -217,10 +217,6 @@ class _Receipt:
     block_hash: BlockHash
     succeeded: bool
     fee: Wei
-
-
-def _header_or_none(result: Json) -> Header | None:
-    return None if result is None else read_header(as_object(result))
 
 
 def _hash(value: Json) -> TxId:

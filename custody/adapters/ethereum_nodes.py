@@ -15,11 +15,11 @@ from custody.adapters.agreement import (
 )
 from custody.adapters.ethereum_node import EthereumNode, transaction_hash
 from custody.application.ports.chains import (
-    AccountState,
     BlockHeader,
     BlockNotFound,
     Executed,
     FeeQuote,
+    ProvenState,
 )
 from signers.statements.identifiers import EthereumAddress, TxId
 
@@ -42,10 +42,6 @@ class EthereumNodes:
         check_majority(nodes=len(nodes), needed=needed)
         self._nodes = tuple(nodes)
         self._needed = needed
-
-    async def check_network(self) -> None:
-        """Raise `WrongNetwork` if any node that answers is of another chain; for the start."""
-        (await ask(self._nodes, EthereumNode.check_network)).require(self._needed)
 
     async def head(self) -> BlockHeader:
         """As the port says."""
@@ -72,7 +68,7 @@ class EthereumNodes:
             question=lambda node: node.block_at(height),
         )
 
-    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> AccountState:
+    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> ProvenState:
         """As the port says. The account is proven under the block's hash, so one node is enough."""
         return await first_proven(self._nodes, question=lambda node: node.account_at(address, block))
 

@@ -17,7 +17,7 @@ from trie import exceptions as trie_errors
 from trie.hexary import HexaryTrie
 
 from custody.adapters.json_rpc import Json, as_str
-from custody.application.ports.chains import AccountState, BlockHeader, ChainDataInvalid
+from custody.application.ports.chains import BlockHeader, ChainDataInvalid, ProvenState
 from signers.statements.amounts import Wei
 from signers.statements.identifiers import BlockHash, EthereumAddress
 
@@ -84,7 +84,6 @@ class Header:
     base_fee_per_gas_wei: int
     gas_limit: int
     gas_used: int
-    timestamp: int
 
 
 def quantity(value: Json) -> int:
@@ -136,7 +135,6 @@ def read_header(fields: Mapping[str, Json]) -> Header:
             base_fee_per_gas_wei=quantity(fields.get("baseFeePerGas") or "0x0"),
             gas_limit=quantity(fields["gasLimit"]),
             gas_used=quantity(fields["gasUsed"]),
-            timestamp=quantity(fields["timestamp"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ChainDataInvalid(f"a malformed header: {error}") from error
@@ -152,7 +150,7 @@ def _encoded(fields: Mapping[str, Json], name: str, size: int | None) -> bytes:
     return raw
 
 
-def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[bytes]) -> AccountState:
+def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[bytes]) -> ProvenState:
     """The externally owned account that `proof` shows under the header's state root.
 
     Args:
@@ -162,8 +160,8 @@ def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[
 
     Raises:
         ChainDataInvalid: the proof is too large, incomplete, holds a node it does not need, or shows an
-        account
-            with code. With code (EIP-7702 included) somebody else's program could move what stands there.
+            account with code. With code (EIP-7702 included) somebody else's program could move what stands
+            there.
     """
     if not 0 < len(proof) <= PROOF_NODES_MAX or any(len(node) > NODE_BYTES_MAX for node in proof):
         raise ChainDataInvalid(f"a proof of {len(proof)} nodes, {sum(map(len, proof))} bytes")
@@ -171,7 +169,7 @@ def verify_account(*, address: EthereumAddress, header: Header, proof: Sequence[
     try:
         leaf = HexaryTrie(nodes, header.state_root)[keccak256(address.raw)]
         nonce, balance, storage_root, code_hash = rlp.decode(leaf) if leaf else _ABSENT
-        state = AccountState(
+        state = ProvenState(
             address=address, block=header.block.ref, balance=Wei(_integer(balance)), nonce=_integer(nonce)
         )
     except _PROOF_FAULTS as error:

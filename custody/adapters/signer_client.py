@@ -29,11 +29,10 @@ from custody.application.ports.signers import (
     SignerUnavailable,
 )
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, SignerId
-from signers.statements.receipt import Act
 from signers.statements.refusals import Refusal, Tag
 
 ERROR_DOMAIN: Final = "bailee.signer"
@@ -51,11 +50,6 @@ _TRY_AGAIN: Final = frozenset(
     }
 )
 _CHAINS: Final = {Asset.BTC: pb.CHAIN_BITCOIN, Asset.ETH: pb.CHAIN_ETHEREUM}
-_ACTS: Final = {
-    Act.ANNOUNCED: pb.ACT_ANNOUNCED,
-    Act.SIGNED: pb.ACT_SIGNED,
-    Act.REFUSED: pb.ACT_REFUSED,
-}
 
 Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -97,15 +91,9 @@ class SignerClients:
         identity: TlsIdentity,
         timeout_seconds: float = 30.0,
     ) -> None:
-        self._ids = tuple(endpoint.signer for endpoint in endpoints)
         self._timeout_seconds = timeout_seconds
         self._channels = {endpoint.signer: _channel(endpoint, identity) for endpoint in endpoints}
         self._stubs = {signer: SignerServiceStub(channel) for signer, channel in self._channels.items()}
-
-    @property
-    def ids(self) -> tuple[SignerId, ...]:
-        """The signers, in the order of the configuration."""
-        return self._ids
 
     async def close(self) -> None:
         """Close the connections; calls under way are cancelled."""
@@ -205,18 +193,6 @@ class SignerClients:
         if answer.WhichOneof("attempt") != "ethereum":
             raise SignerAnswerInvalid(signer, "no Ethereum attempt")
         return EthereumAttempt(raw=answer.ethereum.raw_transaction, receipt=_envelope(signer, answer.receipt))
-
-    async def receipt(self, signer: SignerId, *, intent_digest: Digest, act: Act) -> Envelope | None:
-        """As the port says."""
-        request = pb.GetReceiptRequest(intent_digest=intent_digest, act=_ACTS[act])
-        call = self._stubs[signer].GetReceipt
-        try:
-            answer = await call(request, timeout=self._timeout_seconds)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
-                return None
-            raise _condition(signer, error) from error
-        return _envelope(signer, answer.receipt)
 
     async def _ask(self, signer: SignerId, call: "grpc.aio.UnaryUnaryMultiCallable[Q, A]", request: Q) -> A:
         try:

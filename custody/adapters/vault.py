@@ -8,7 +8,6 @@ anything that moves coins.
 import asyncio
 import base64
 import binascii
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import hvac
+import structlog
 from hvac.exceptions import VaultError as HvacError
 from requests.exceptions import RequestException
 
@@ -29,7 +29,7 @@ _RENEWAL_RETRY_SECONDS: Final = 2.0
 _FAULTS: Final = (HvacError, RequestException, KeyError, TypeError, ValueError)
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class LoginFailed(Exception):  # noqa: N818 - named by what happened, as the ports' conditions are
@@ -97,7 +97,7 @@ class VaultAttestor:
             try:
                 self._lease_seconds = await self._run(self._renew)
             except _FAULTS as error:
-                _log.warning("attestation token was not renewed: %s", type(error).__name__)
+                _log.warning("attestation token was not renewed", error=type(error).__name__)
                 renew = min(clock() + _RENEWAL_RETRY_SECONDS, expires)
                 continue
             expires = clock() + self._lease_seconds
@@ -120,7 +120,7 @@ class VaultAttestor:
         try:
             await self._run(self._client.auth.token.revoke_self)
         except _FAULTS as error:
-            _log.warning("attestation token was not revoked: %s", type(error).__name__)
+            _log.warning("attestation token was not revoked", error=type(error).__name__)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:

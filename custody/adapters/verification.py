@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from custody.adapters import bitcoin_transactions, ethereum_transactions, ownership
 from custody.application.ports.verification import BitcoinPayout, EthereumPayout, SignedTransaction
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements.account import Account
 from signers.statements.identifiers import CompressedKey, EthereumAddress
 

@@ -1,23 +1,46 @@
 """Who may do what: scope first, so that another tenant's account looks like none."""
 
-from custody.application.ports.store import Scope, SignedPolicy, Snapshot
-from custody.domain.account import PledgeAccount
-from custody.domain.errors import AccountNotFound, EtagStale, PrincipalNotAllowed, StateConflict
+from typing import TypeGuard
+
+from custody.application.ports.store import Projection, Scope, SignedPolicy, Snapshot
+from custody.domain.account import Onboarding, PledgeAccount
+from custody.domain.errors import (
+    AccountNotFound,
+    EtagStale,
+    LedgerInvariant,
+    PrincipalNotAllowed,
+    StateConflict,
+)
 from custody.domain.identifiers import Etag
-from custody.domain.principal import Principal, Role
+from custody.domain.principal import SEES_EVERY_ACCOUNT, Principal, Role
 from signers.statements.account import Party
 from signers.statements.identifiers import AccountId, EntityId
 
 
-def account_of(snapshot: Snapshot, account: AccountId, *, principal: Principal) -> PledgeAccount:
+def scope_of(principal: Principal) -> EntityId | Scope | None:
+    """Whose accounts the caller may know of: an entity's, everybody's, or (`None`) nobody's."""
+    return Scope.EVERY if principal.roles & SEES_EVERY_ACCOUNT else principal.entity
+
+
+def visible(account: PledgeAccount | None, principal: Principal) -> TypeGuard[PledgeAccount]:
+    """Whether there is such an account and the caller may know of it."""
+    if account is None:
+        return False
+    scope = scope_of(principal)
+    return scope is Scope.EVERY or scope in (account.pledgor.entity, account.secured_party.entity)
+
+
+def account_of(
+    view: Snapshot | Projection, account: AccountId, *, principal: Principal, field: str = "account"
+) -> PledgeAccount:
     """The account, if the caller may know of it.
 
     Raises:
         AccountNotFound: there is none, or it is another tenant's.
     """
-    found = snapshot.account(account)
-    if found is None or not principal.sees(found.pledgor.entity, found.secured_party.entity):
-        raise AccountNotFound(f"no account {account}", field="account", data={"account": account})
+    found = view.account(account)
+    if not visible(found, principal):
+        raise AccountNotFound(account, field=field)
     return found
 
 
@@ -29,16 +52,20 @@ def existing_account(snapshot: Snapshot, account: AccountId) -> PledgeAccount:
     """
     found = snapshot.account(account)
     if found is None:
-        raise AccountNotFound(f"no account {account}", field="account", data={"account": account})
+        raise AccountNotFound(account)
     return found
 
 
-def scope_of(principal: Principal) -> EntityId | Scope | None:
-    """Whose accounts the caller may list; `None`: nobody's."""
-    try:
-        return principal.scope or Scope.EVERY
-    except LookupError:
-        return None
+def onboarding_of(snapshot: Snapshot, account: AccountId) -> Onboarding:
+    """What was gathered of an account that there is.
+
+    Raises:
+        LedgerInvariant: nothing, not even that nothing was.
+    """
+    found = snapshot.onboarding(account)
+    if found is None:
+        raise LedgerInvariant(f"{account} has no onboarding record")
+    return found
 
 
 def require_role(principal: Principal, *roles: Role) -> None:

@@ -11,6 +11,7 @@ from custody.application.access import (
     account_of,
     acting_party,
     existing_account,
+    onboarding_of,
     policy_in_force,
     require_etag,
     require_party,
@@ -24,7 +25,6 @@ from custody.domain.account import LIFTABLE, AccountState, Halt, Onboarding, Ple
 from custody.domain.errors import (
     AlreadyExists,
     FieldInvalid,
-    LedgerInvariant,
     PolicyForbids,
     StateConflict,
 )
@@ -73,14 +73,6 @@ class LiftHalt:
     halt: Halt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HaltAccount:
-    """Stop an account: nothing flows out and nothing more is lent against it."""
-
-    account: AccountId
-    halt: Halt
-
-
 def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
     """Begin an account; its keys are made next.
 
@@ -109,8 +101,8 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
         raise FieldInvalid("the three parties are three entities with three keys", field="pledgor")
     if not is_standard(command.enforcement.bitcoin):
         raise FieldInvalid("not P2PKH, P2SH, P2WPKH, P2WSH or P2TR", field="enforcement.bitcoin")
-    for party in parties:
-        _require_unshared(party, policy.policy)
+    for party, field in zip(parties, ("pledgor", "secured_party", "custodian"), strict=True):
+        _require_unshared(party, policy.policy, field=field)
     if uow.account(command.account) is not None:
         raise AlreadyExists(f"{command.account} exists", field="account")
     account = PledgeAccount(
@@ -129,15 +121,16 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
     return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
 
 
-def _require_unshared(party: Party, policy: Policy) -> None:
+def _require_unshared(party: Party, policy: Policy, *, field: str) -> None:
     """One key under two entities would let one of them count as the other; a machine's is no party's."""
-    if party.public_key in policy.machine_keys:
-        raise PolicyForbids(f"the key of {party.entity} is a machine's", tag=Tag.POLICY_SHARED_KEY)
-    for key in policy.keys:
-        if key.public_key == party.public_key and key.entity != party.entity:
-            raise PolicyForbids(
-                f"the key of {party.entity} is {key.entity}'s in the policy", tag=Tag.POLICY_SHARED_KEY
-            )
+    others = {key.entity for key in policy.keys if key.public_key == party.public_key} - {party.entity}
+    if party.public_key in policy.machine_keys or others:
+        whose = ", ".join(sorted(others)) or "a machine"
+        raise PolicyForbids(
+            f"the key of {party.entity} is that of {whose} in the policy",
+            field=field,
+            tag=Tag.POLICY_SHARED_KEY,
+        )
 
 
 def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
@@ -150,45 +143,44 @@ def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Se
         StatementMismatch: other content than the account's statement.
         StatementSignature: not signed by this party's key, and by it alone.
     """
-    account_of(uow, command.account, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
+    party = acting_party(account, principal)
     return once(
         uow,
         principal=principal,
         method="accounts.sign",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _sign(uow, command, principal=principal, now=now),
+        effect=lambda: _sign(uow, command, account=account, party=party, now=now),
     )
 
 
-def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
-    account = account_of(uow, command.account, principal=principal)
-    party = acting_party(account, principal)
+def _sign(
+    uow: UnitOfWork, command: SignAccount, *, account: PledgeAccount, party: Party, now: Seconds
+) -> PledgeAccount:
     require_etag(command.etag, account.etag)
     account.require_state(AccountState.AWAITING_SIGNATURES)
     require_same(command.envelope, account.statement_digest, tag=Tag.ACCOUNT_CONFLICT)
     require_single_signature(command.envelope, party.public_key, tag=Tag.ACCOUNT_PARTIES, whose=party.entity)
-    onboarding = uow.onboarding(account.account)
-    if onboarding is None or onboarding.statement is None:
-        raise LedgerInvariant(f"{account.account} awaits signatures without a statement")
-    statement = onboarding.statement.with_signatures_of([command.envelope])
+    onboarding = onboarding_of(uow, account.account)
+    statement = onboarding.prepared.with_signatures_of([command.envelope])
     uow.save_onboarding(replace(onboarding, statement=statement))
     if all(statement.signed_by(each.public_key) for each in account.parties):
         account = account.changed(state=AccountState.COSIGNING)
     return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
 
 
-def halt(uow: UnitOfWork, command: HaltAccount, *, now: Seconds) -> PledgeAccount:
-    """Halt an account; halted already for this reason changes nothing.
+def halt(uow: UnitOfWork, account: AccountId, why: Halt, *, now: Seconds) -> PledgeAccount:
+    """Stop an account: nothing flows out, nothing more is lent. Halted for this already changes nothing.
 
     Raises:
         AccountNotFound: there is none.
     """
-    account = existing_account(uow, command.account)
-    if command.halt in account.halts:
-        return account
-    halted = account.changed(halts=account.halts | {command.halt})
-    return change(uow, halted, Cause(CauseKind.HALT, command.halt), now=now)
+    present = existing_account(uow, account)
+    if why in present.halts:
+        return present
+    halted = present.changed(halts=present.halts | {why})
+    return change(uow, halted, Cause(CauseKind.HALT, why), now=now)
 
 
 def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
@@ -204,27 +196,28 @@ def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: 
         FieldInvalid: what ends by itself alone: a shortfall is lifted by the coins that fill it.
         StateConflict: the account is not halted for this reason.
     """
-    account_of(uow, command.account, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
+    require_party(principal, account.custodian, role=Role.CUSTODIAN)
     return once(
         uow,
         principal=principal,
         method="accounts.lift_halt",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _lift_halt(uow, command, principal=principal, now=now),
+        effect=lambda: _lift_halt(uow, command, account=account, by=principal.name, now=now),
     )
 
 
-def _lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
-    account = account_of(uow, command.account, principal=principal)
-    require_party(principal, account.custodian, role=Role.CUSTODIAN)
+def _lift_halt(
+    uow: UnitOfWork, command: LiftHalt, *, account: PledgeAccount, by: str, now: Seconds
+) -> PledgeAccount:
     require_etag(command.etag, account.etag)
     if command.halt not in LIFTABLE:
         raise FieldInvalid(f"{command.halt} ends with its cause, nobody lifts it", field="halt")
     if command.halt not in account.halts:
         raise StateConflict(f"{account.account} is not halted for {command.halt}", field="halt")
     halts = account.halts - {command.halt} | {Halt.AWAITING_RECONCILIATION}
-    cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {principal.name}")
+    cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {by}")
     return change(uow, account.changed(halts=halts), cause, now=now)
 
 

@@ -20,8 +20,8 @@ from custody.domain.errors import (
     StatementStale,
 )
 from custody.domain.identifiers import TransactionId, WithdrawalId
-from custody.domain.outflow import Attempt, PartialSignatures, Withdrawal
-from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
+from custody.domain.withdrawal import Attempt, PartialSignatures, Withdrawal
+from custody.domain.withdrawal_states import WithdrawalEvent, WithdrawalState, step
 from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Seconds

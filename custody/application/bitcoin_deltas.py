@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from custody.application import accounts, arrivals, settlement
+from custody.application import arrivals, settlement
 from custody.application.access import policy_in_force
 from custody.application.ports.store import UnitOfWork
-from custody.domain.account import Halt
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import BitcoinBlock, BitcoinMovement, Coin, CoinOrigin, Outpoint
-from custody.domain.outflow import Confirmation
-from custody.domain.withdrawal import SPENDABLE, WithdrawalState
+from custody.domain.withdrawal import Confirmation
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, Seconds
 
@@ -73,12 +72,9 @@ def _account_for_spend(
     uow: UnitOfWork, account: AccountId, movement: BitcoinMovement, block: BlockRef, *, now: Seconds
 ) -> None:
     """Coins left: in an attempt of ours, or the account is halted."""
-    withdrawal = uow.withdrawal_of(movement.txid)
-    attempts = () if withdrawal is None else withdrawal.attempts
-    attempt = next((a for a in attempts if a.transaction_id == movement.txid), None)
-    ours = withdrawal is not None and withdrawal.account == account and withdrawal.state in SPENDABLE
-    if withdrawal is None or attempt is None or not ours:
-        accounts.halt(uow, accounts.HaltAccount(account=account, halt=Halt.UNKNOWN_SPEND), now=now)
+    ours = settlement.attempt_of(uow, account, movement.txid, now=now)
+    if ours is None:
         return
+    withdrawal, attempt = ours
     confirmation = Confirmation(attempt=attempt.number, block=block, paid=withdrawal.amount, fee=attempt.fee)
     settlement.confirm(uow, withdrawal, confirmation, now=now)

@@ -33,13 +33,14 @@ from custody.application.withdrawals import (
     withdrawal_of,
 )
 from custody.domain.account import PledgeAccount
-from custody.domain.collateral import PriceSet
 from custody.domain.errors import PrincipalNotAllowed, StatementStale
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
-from custody.domain.outflow import Capacity, Collected, Missing, Withdrawal
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
-from custody.domain.withdrawal import WithdrawalEvent, step
+from custody.domain.withdrawal import Capacity, Collected, Missing, Withdrawal
+from custody.domain.withdrawal_states import WithdrawalEvent, step
 from signers.statements import quorum
+from signers.statements.account import Party
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, EntityId, Seconds
 from signers.statements.intent import Intent
@@ -97,20 +98,29 @@ def sign(uow: UnitOfWork, command: SignWithdrawal, *, principal: Principal, now:
         StatementMismatch: other content than the intent on record.
         StatementSignature: not signed by the maker alone.
     """
+    account, recorded = _found(uow, command, principal=principal)
+    maker = maker_of(recorded, account)
+    if acting_party(account, principal) != maker:
+        raise PrincipalNotAllowed(f"{principal.name} does not act for the maker {maker.entity}")
     return _once(
         uow,
         command,
         "consents.sign",
         principal=principal,
-        effect=lambda: _sign(uow, command, principal=principal, now=now),
+        effect=lambda: _sign(uow, command, account=account, recorded=recorded, maker=maker, now=now),
     )
 
 
-def _sign(uow: UnitOfWork, command: SignWithdrawal, *, principal: Principal, now: Seconds) -> Withdrawal:
-    account, present = _awaiting(uow, command, principal=principal, now=now)
-    maker = maker_of(present, account)
-    if acting_party(account, principal) != maker:
-        raise PrincipalNotAllowed(f"{principal.name} does not act for the maker {maker.entity}")
+def _sign(
+    uow: UnitOfWork,
+    command: SignWithdrawal,
+    *,
+    account: PledgeAccount,
+    recorded: Withdrawal,
+    maker: Party,
+    now: Seconds,
+) -> Withdrawal:
+    present = _awaiting(uow, command, account=account, recorded=recorded, now=now)
     require_same(command.envelope, present.intent_digest, tag=Tag.APPROVAL_WRONG_INTENT)
     require_single_signature(command.envelope, maker.public_key, tag=Tag.MAKER_MISSING, whose="the maker")
     return _collect(uow, account, present, Capacity.MAKER, maker.entity, intent=command.envelope, now=now)
@@ -128,19 +138,28 @@ def approve(uow: UnitOfWork, command: ApproveWithdrawal, *, principal: Principal
         StatementSignature: not by an approver key of the policy.
     """
     require_role(principal, Role.APPROVER)
+    account, recorded = _found(uow, command, principal=principal)
     return _once(
         uow,
         command,
         "consents.approve",
         principal=principal,
-        effect=lambda: _approve(uow, command, principal=principal, now=now),
+        effect=lambda: _approve(
+            uow, command, account=account, recorded=recorded, principal=principal, now=now
+        ),
     )
 
 
 def _approve(
-    uow: UnitOfWork, command: ApproveWithdrawal, *, principal: Principal, now: Seconds
+    uow: UnitOfWork,
+    command: ApproveWithdrawal,
+    *,
+    account: PledgeAccount,
+    recorded: Withdrawal,
+    principal: Principal,
+    now: Seconds,
 ) -> Withdrawal:
-    account, present = _awaiting(uow, command, principal=principal, now=now)
+    present = _awaiting(uow, command, account=account, recorded=recorded, now=now)
     policy = policy_in_force(uow).policy
     require_same(command.envelope, present.intent_digest, tag=Tag.APPROVAL_WRONG_INTENT)
     require_one_approver(command.envelope, policy=policy, principal=principal, now=now)
@@ -172,12 +191,14 @@ def release(
         StatementSignature: not signed by the secured party alone.
         StatementStale: the release or the intent has expired.
     """
+    account, recorded = _found(uow, command, principal=principal)
+    require_party(principal, account.secured_party, role=Role.SECURED_PARTY)
     return _once(
         uow,
         command,
         "consents.release",
         principal=principal,
-        effect=lambda: _release(uow, command, principal=principal, now=now, prices=prices),
+        effect=lambda: _release(uow, command, account=account, recorded=recorded, now=now, prices=prices),
     )
 
 
@@ -185,13 +206,13 @@ def _release(
     uow: UnitOfWork,
     command: ReleaseWithdrawal,
     *,
-    principal: Principal,
+    account: PledgeAccount,
+    recorded: Withdrawal,
     now: Seconds,
     prices: PriceSet,
 ) -> Withdrawal:
-    account, present = _awaiting(uow, command, principal=principal, now=now)
+    present = _awaiting(uow, command, account=account, recorded=recorded, now=now)
     secured = account.secured_party
-    require_party(principal, secured, role=Role.SECURED_PARTY)
     policy = policy_in_force(uow).policy
     require_priced(present.asset, policy=policy, prices=prices, now=now)
     intent = read(Intent, intent_envelope(present), network=policy.network)
@@ -215,7 +236,6 @@ def _once(
     principal: Principal,
     effect: Callable[[], Withdrawal],
 ) -> Withdrawal:
-    account_of(uow, command.account, principal=principal)
     return once(
         uow,
         principal=principal,
@@ -226,22 +246,26 @@ def _once(
     )
 
 
+def _found(uow: UnitOfWork, command: Consent, *, principal: Principal) -> tuple[PledgeAccount, Withdrawal]:
+    account = account_of(uow, command.account, principal=principal)
+    return account, withdrawal_of(uow, command.account, command.withdrawal)
+
+
 def _awaiting(
     uow: UnitOfWork,
     command: Consent,
     *,
-    principal: Principal,
+    account: PledgeAccount,
+    recorded: Withdrawal,
     now: Seconds,
-) -> tuple[PledgeAccount, Withdrawal]:
-    """The account and the withdrawal, which awaits signatures and has not lapsed. Revoked keys' are gone."""
-    account = account_of(uow, command.account, principal=principal)
-    present = withdrawal_of(uow, command.account, command.withdrawal)
-    require_etag(command.etag, present.etag)
-    step(present.state, WithdrawalEvent.COLLECTED)
+) -> Withdrawal:
+    """The withdrawal, which awaits signatures and has not lapsed, without those of keys that were revoked."""
+    require_etag(command.etag, recorded.etag)
+    step(recorded.state, WithdrawalEvent.COLLECTED)
     account.require_unhalted()
-    if now >= present.expires_at:
-        raise StatementStale(f"the intent expired at {present.expires_at}", tag=Tag.INTENT_EXPIRED)
-    return account, _standing(present, account=account, policy=policy_in_force(uow).policy, now=now)
+    if now >= recorded.expires_at:
+        raise StatementStale(f"the intent expired at {recorded.expires_at}", tag=Tag.INTENT_EXPIRED)
+    return _standing(recorded, account=account, policy=policy_in_force(uow).policy, now=now)
 
 
 def _standing(present: Withdrawal, *, account: PledgeAccount, policy: Policy, now: Seconds) -> Withdrawal:

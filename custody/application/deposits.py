@@ -6,10 +6,9 @@ moved meanwhile is refused: the watcher starts over.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from custody.application import bitcoin_deltas, ethereum_deltas
-from custody.application.ports.store import Snapshot, UnitOfWork
+from custody.application.ports.store import UnitOfWork
 from custody.application.reversal import undo_above
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import BitcoinBlock, BitcoinDelta, ChainDelta, EthereumBlock
@@ -18,24 +17,7 @@ from signers.statements.amounts import Asset
 from signers.statements.identifiers import Seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What a delta did."""
-
-    tip: BlockRef | None
-    finalised: BlockRef | None
-    """Ethereum only."""
-    undone: int
-    """Recorded blocks that left the chain."""
-    added: int
-
-
-def recorded(snapshot: Snapshot, asset: Asset) -> Sequence[BlockRef]:
-    """The recorded window of a chain in rising order, for `chain_view.compare`; the last is the tip."""
-    return snapshot.blocks(asset)
-
-
-def apply(uow: UnitOfWork, delta: ChainDelta, *, now: Seconds) -> Applied:
+def apply(uow: UnitOfWork, delta: ChainDelta, *, now: Seconds) -> None:
     """Bring the ledger from the recorded tip to the delta's.
 
     Raises:
@@ -48,20 +30,12 @@ def apply(uow: UnitOfWork, delta: ChainDelta, *, now: Seconds) -> Applied:
     if delta.expected_tip != tip:
         raise TipMoved(f"computed from {delta.expected_tip}, recorded is {tip}")
     _require_connected(delta, blocks)
-    undone = 0
     if delta.base is not None and delta.base != tip:
-        undone = sum(block.height > delta.base.height for block in blocks)
         undo_above(uow, asset, delta.base, now=now)
     if isinstance(delta, BitcoinDelta):
         bitcoin_deltas.add(uow, delta.blocks, now=now)
     else:
         ethereum_deltas.add(uow, delta, now=now)
-    return Applied(
-        tip=uow.tip(asset),
-        finalised=uow.finalised() if asset is Asset.ETH else None,
-        undone=undone,
-        added=len(delta.blocks),
-    )
 
 
 def _require_connected(delta: ChainDelta, recorded_blocks: Sequence[BlockRef]) -> None:

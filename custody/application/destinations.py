@@ -242,7 +242,7 @@ def destination_of(
     """
     destination = snapshot.destination(account, destination_id)
     if destination is None:
-        raise NotFound(f"no destination {destination_id} of {account}", field="destination_id")
+        raise NotFound("destination", f"{destination_id} of {account}", field="destination_id")
     return destination
 
 

@@ -19,8 +19,8 @@ from custody.domain.deposit import (
     VerifiedBalance,
 )
 from custody.domain.errors import FieldInvalid
-from custody.domain.outflow import Confirmation, Withdrawal
-from custody.domain.withdrawal import SPENDABLE, WithdrawalState
+from custody.domain.withdrawal import Confirmation, Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset, Wei
 from signers.statements.identifiers import AccountId, Seconds
 
@@ -56,13 +56,10 @@ def _see(uow: UnitOfWork, account: AccountId, amount: Wei, block: BlockRef, *, n
 def _confirm(
     uow: UnitOfWork, account: AccountId, outflow: ExecutedOutflow, block: BlockRef, *, now: Seconds
 ) -> None:
-    withdrawal = uow.withdrawal_of(outflow.transaction_id)
-    attempts = () if withdrawal is None else withdrawal.attempts
-    attempt = next((a for a in attempts if a.transaction_id == outflow.transaction_id), None)
-    ours = withdrawal is not None and withdrawal.account == account and withdrawal.state in SPENDABLE
-    if withdrawal is None or attempt is None or not ours:
-        accounts.halt(uow, accounts.HaltAccount(account=account, halt=Halt.UNKNOWN_SPEND), now=now)
+    ours = settlement.attempt_of(uow, account, outflow.transaction_id, now=now)
+    if ours is None:
         return
+    withdrawal, attempt = ours
     confirmation = Confirmation(attempt=attempt.number, block=block, paid=outflow.amount, fee=outflow.fee)
     settlement.confirm(uow, withdrawal, confirmation, now=now)
 
@@ -80,8 +77,7 @@ def _finalise(uow: UnitOfWork, verified: VerifiedBalance, finalised: BlockRef, *
     received = verified.balance.units - credited + spent
     nonce = (before.nonce if before else 0) + len(outflows)
     if received < 0 or verified.nonce != nonce:
-        halt = accounts.HaltAccount(account=verified.account, halt=Halt.UNKNOWN_SPEND)
-        accounts.halt(uow, halt, now=now)
+        accounts.halt(uow, verified.account, Halt.UNKNOWN_SPEND, now=now)
         return
     for withdrawal in outflows:
         settlement.settle(uow, withdrawal, now=now)

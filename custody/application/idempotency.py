@@ -1,7 +1,8 @@
 """One request id, one effect.
 
 The key is (principal, method, request id). A success is recorded in the same transaction as its effect and is
-answered again for ever; a refusal is not recorded, so it is evaluated again.
+answered again for ever; a refusal is not recorded, so it is evaluated again. Whether the caller may do it at
+all is asked before `once`, so that who has lost a role is not answered for what it could do when it had it.
 """
 
 import dataclasses

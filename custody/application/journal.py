@@ -1,7 +1,6 @@
 """Every change of an account goes through here: entry, books, and the halt that a shortfall is."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from custody.application.ports.store import UnitOfWork
 from custody.domain.account import Halt, PledgeAccount
@@ -18,7 +17,6 @@ def change(
     now: Seconds,
     movements: tuple[Movement, ...] = (),
     balances: Balances | None = None,
-    **changes: Any,
 ) -> PledgeAccount:
     """Write one change of an account.
 
@@ -32,14 +30,13 @@ def change(
         now: the time.
         movements: of one asset; none where nothing moves.
         balances: the books of that asset before, if they were just read.
-        changes: fields of the account that shall be otherwise, beside its sequence and update time.
 
     Returns:
         The account as written, one sequence further.
     """
     if any(Book.REORG_SHORTFALL in (movement.debit, movement.credit) for movement in movements):
         account = _with_shortfall(uow, account, movements)
-    written = account.changed(sequence=account.sequence + 1, updated_at=now, **changes)
+    written = account.changed(sequence=account.sequence + 1, updated_at=now)
     uow.append(written, Entry(cause, now, movements), balances=balances)
     return written
 

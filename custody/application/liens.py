@@ -4,7 +4,6 @@ A reservation takes free units at once, so two racing reservations can never hol
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from custody.application.access import account_of, existing_account, policy_in_force, require_party
 from custody.application.idempotency import once
@@ -13,7 +12,6 @@ from custody.application.ports.store import UnitOfWork
 from custody.application.prices import quoted
 from custody.application.signed import read, require_single_signature
 from custody.domain.account import PledgeAccount
-from custody.domain.collateral import PriceSet
 from custody.domain.errors import (
     AlreadyExists,
     AssetNotEligible,
@@ -26,6 +24,7 @@ from custody.domain.errors import (
 from custody.domain.identifiers import RequestId
 from custody.domain.ledger import Balances, Book, Cause, CauseKind, Movement, free_quantity, give
 from custody.domain.lien import HELD_IN, Lien, LienState
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
 from signers.statements.amounts import Amount, Asset
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
@@ -291,7 +290,7 @@ def _account(uow: UnitOfWork, command: LienCommand, *, principal: Principal) -> 
 def _lien(uow: UnitOfWork, command: PostLien | VoidLien) -> Lien:
     lien = uow.lien(command.account, command.lien)
     if lien is None:
-        raise NotFound(f"no lien {command.lien} of {command.account}", field="lien")
+        raise NotFound("lien", f"{command.lien} of {command.account}", field="lien")
     return lien
 
 
@@ -344,17 +343,10 @@ def _write(
     chained: bool = True,
 ) -> None:
     """Write a lien with its postings. A lapse is nobody's statement and does not extend the chain."""
-    head: dict[str, Any] = {
-        "encumbrance_sequence": lien.encumbrance_sequence,
-        "encumbrance_head": lien.digest,
-    }
+    if chained:
+        account = account.changed(
+            encumbrance_sequence=lien.encumbrance_sequence, encumbrance_head=lien.digest
+        )
     uow.save_lien(lien)
-    change(
-        uow,
-        account,
-        Cause(CauseKind.LIEN, lien.lien),
-        now=now,
-        movements=movements,
-        balances=balances,
-        **(head if chained else {}),
-    )
+    cause = Cause(CauseKind.LIEN, lien.lien)
+    change(uow, account, cause, now=now, movements=movements, balances=balances)

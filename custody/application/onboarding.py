@@ -6,7 +6,7 @@ Every step may be repeated: what is on record already changes nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from custody.application.access import existing_account, policy_in_force
+from custody.application.access import existing_account, onboarding_of, policy_in_force
 from custody.application.journal import change
 from custody.application.ports.store import Snapshot, UnitOfWork
 from custody.application.signed import read, require_same, require_single_signature
@@ -17,7 +17,7 @@ from custody.domain.account import (
     OwnershipProof,
     PledgeAccount,
 )
-from custody.domain.errors import LedgerInvariant, StatementMismatch, StatementSignature
+from custody.domain.errors import StatementMismatch, StatementSignature
 from custody.domain.ledger import Cause, CauseKind
 from signers.statements import quorum
 from signers.statements.account import Account, AccountKey, EthereumTerms
@@ -81,7 +81,7 @@ class ActivateAccount:
 
 def in_onboarding(snapshot: Snapshot) -> Sequence[tuple[PledgeAccount, Onboarding]]:
     """The accounts on their way, with what was gathered; the driver's work list."""
-    return [(account, _onboarding(snapshot, account.account)) for account in snapshot.accounts_in(ONBOARDING)]
+    return [(each, onboarding_of(snapshot, each.account)) for each in snapshot.accounts_in(ONBOARDING)]
 
 
 def keys_of(onboarding: Onboarding, *, network: Network) -> tuple[AccountKey, ...]:
@@ -104,7 +104,7 @@ def record_account_key(uow: UnitOfWork, command: RecordAccountKey, *, now: Secon
         raise StatementMismatch(f"a key of {key.account}", field="envelope", tag=Tag.ACCOUNT_KEYS)
     signer_key = _signer_key(policy, key.signer)
     require_single_signature(command.envelope, signer_key, tag=Tag.ACCOUNT_KEYS, whose=key.signer)
-    onboarding = _onboarding(uow, account.account)
+    onboarding = onboarding_of(uow, account.account)
     for known in keys_of(onboarding, network=policy.network):
         if (known.signer, known.asset) == (key.signer, key.asset):
             require_same(command.envelope, known.digest, tag=Tag.ACCOUNT_KEYS)
@@ -125,11 +125,10 @@ def statement_prepared(uow: UnitOfWork, command: PrepareStatement, *, now: Secon
     if account.statement_digest == command.statement.digest:
         return account
     account.require_state(AccountState.CREATING_KEYS)
-    onboarding = _onboarding(uow, account.account)
+    onboarding = onboarding_of(uow, account.account)
     _require_agreement(command.statement, account, onboarding, policy_in_force(uow).policy)
     uow.save_onboarding(replace(onboarding, statement=command.statement.envelope()))
-    prepared = replace(
-        account,
+    prepared = account.changed(
         state=AccountState.AWAITING_SIGNATURES,
         statement_digest=command.statement.digest,
         script_pubkey=command.statement.bitcoin.script_pubkey,
@@ -183,8 +182,8 @@ def record_cosignature(uow: UnitOfWork, command: RecordCosignature, *, now: Seco
             "not signed by a signer of the policy", field="envelope", tag=Tag.ACCOUNT_KEYS
         )
     require_single_signature(command.envelope, signer.public_key, tag=Tag.ACCOUNT_KEYS, whose=signer.signer)
-    onboarding = _onboarding(uow, account.account)
-    statement = _statement(onboarding)
+    onboarding = onboarding_of(uow, account.account)
+    statement = onboarding.prepared
     if statement.signed_by(signer.public_key):
         return account
     account.require_state(AccountState.COSIGNING)
@@ -204,7 +203,7 @@ def record_ownership_proof(uow: UnitOfWork, command: RecordOwnershipProof, *, no
     """
     account = existing_account(uow, command.account)
     _signer_key(policy_in_force(uow).policy, command.proof.signer)
-    onboarding = _onboarding(uow, account.account)
+    onboarding = onboarding_of(uow, account.account)
     if command.proof in onboarding.proofs:
         return account
     account.require_state(AccountState.PROVING_OWNERSHIP)
@@ -225,8 +224,8 @@ def activate(uow: UnitOfWork, command: ActivateAccount, *, now: Seconds) -> Pled
         return account
     account.require_state(AccountState.PROVING_OWNERSHIP)
     policy = policy_in_force(uow).policy
-    onboarding = _onboarding(uow, account.account)
-    envelope = _statement(onboarding)
+    onboarding = onboarding_of(uow, account.account)
+    envelope = onboarding.prepared
     statement = read(Account, envelope, network=policy.network)
     proven = {proof.signer: proof for proof in onboarding.proofs}
     missing = [
@@ -238,19 +237,6 @@ def activate(uow: UnitOfWork, command: ActivateAccount, *, now: Seconds) -> Pled
     if missing or holder is None or holder.ethereum is None:
         raise StatementSignature(f"missing: {missing or 'the proof of the Ethereum key'}")
     return change(uow, account.changed(state=AccountState.ACTIVE), Cause(CauseKind.ACCOUNT), now=now)
-
-
-def _onboarding(snapshot: Snapshot, account: AccountId) -> Onboarding:
-    onboarding = snapshot.onboarding(account)
-    if onboarding is None:
-        raise LedgerInvariant(f"{account} has no onboarding record")
-    return onboarding
-
-
-def _statement(onboarding: Onboarding) -> Envelope:
-    if onboarding.statement is None:
-        raise LedgerInvariant(f"{onboarding.account} has no statement")
-    return onboarding.statement
 
 
 def _signer_key(policy: Policy, signer: SignerId) -> Ed25519Key:

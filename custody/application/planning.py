@@ -11,8 +11,8 @@ from custody.application.withdrawals import record_of, save
 from custody.domain.deposit import Coin, CoinOrigin, DepositState, Outpoint
 from custody.domain.errors import FieldInvalid, StateConflict
 from custody.domain.identifiers import WithdrawalId, deposit_id
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalEvent, step
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalEvent, step
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, IntentId, Seconds
 from signers.statements.intent import Anchor, Intent, IntentKind, NonceAnchor, OutpointAnchor

@@ -5,11 +5,11 @@ from typing import Final
 
 from custody.application.access import policy_in_force
 from custody.application.idempotency import once
-from custody.application.ports.store import Snapshot, UnitOfWork
+from custody.application.ports.store import UnitOfWork
 from custody.application.signed import read, require_single_signature
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.errors import FieldInvalid, StatementMismatch, StatementSignature, StatementStale
 from custody.domain.identifiers import RequestId
+from custody.domain.price import PriceSet, PublishedPrice
 from custody.domain.principal import Principal
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
@@ -125,12 +125,6 @@ def standing(prices: PriceSet, *, policy: Policy, now: Seconds) -> PriceSet:
         if key.role is Role.PUBLISHER and (key.revoked_at is None or now < key.revoked_at)
     }
     return PriceSet(tuple(price for price in prices.prices if price.publisher in publishers))
-
-
-def current(snapshot: Snapshot, asset: Asset, *, now: Seconds) -> Quote:
-    """What the asset is worth now, by the policy in force."""
-    policy = policy_in_force(snapshot).policy
-    return quoted(snapshot.prices(), asset, policy=policy, now=now)
 
 
 def quoted(prices: PriceSet, asset: Asset, *, policy: Policy, now: Seconds) -> Quote:

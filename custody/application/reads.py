@@ -1,5 +1,6 @@
-"""Every read of a caller: scoped to its accounts, paged from the first day.
+"""What a caller reads of the ledger: scoped to its accounts, paged from the first day.
 
+Reports and prices are not here: the edge gives them from the store's projection.
 Pages rise by key. `after` is the key of the last row of the page before; the edge makes it an opaque token.
 """
 
@@ -7,23 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from custody.application import settlement
-from custody.application.access import account_of, scope_of
+from custody.application.access import account_of, onboarding_of, scope_of
 from custody.application.destinations import destination_of
-from custody.application.ports.store import ROWS_MAX, SignedReport, Snapshot
+from custody.application.ports.store import ROWS_MAX, Snapshot
 from custody.application.withdrawals import withdrawal_of
-from custody.domain.account import AccountState, Onboarding, PledgeAccount
-from custody.domain.chain_view import BlockRef
-from custody.domain.collateral import PublishedPrice
-from custody.domain.deposit import Coin, Deposit
+from custody.domain.account import Onboarding, PledgeAccount
+from custody.domain.deposit import Deposit
 from custody.domain.destination import AllowedDestination
-from custody.domain.errors import LedgerInvariant, NotFound
+from custody.domain.errors import NotFound
 from custody.domain.identifiers import DepositId, WithdrawalId
-from custody.domain.ledger import Balances, Posting
+from custody.domain.ledger import Posting
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
-from signers.statements.amounts import Asset
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.identifiers import AccountId, DestinationId, LienId
 
 T = TypeVar("T")
@@ -66,10 +63,7 @@ def accounts(
 
 
 def _dossier(snapshot: Snapshot, account: PledgeAccount) -> Dossier:
-    onboarding = snapshot.onboarding(account.account)
-    if onboarding is None:
-        raise LedgerInvariant(f"{account.account} has no onboarding record")
-    return Dossier(account=account, onboarding=onboarding)
+    return Dossier(account=account, onboarding=onboarding_of(snapshot, account.account))
 
 
 def destination(
@@ -114,7 +108,7 @@ def lien(snapshot: Snapshot, account: AccountId, lien: LienId, *, principal: Pri
     account_of(snapshot, account, principal=principal)
     found = snapshot.lien(account, lien)
     if found is None:
-        raise NotFound(f"no lien {lien} of {account}", field="lien")
+        raise NotFound("lien", f"{lien} of {account}", field="lien")
     return found
 
 
@@ -165,83 +159,6 @@ def postings(
         lambda bound: snapshot.postings(account, after=after, limit=bound),
         limit,
         lambda row: (row.sequence, row.index),
-    )
-
-
-def prices(snapshot: Snapshot) -> tuple[PublishedPrice, ...]:
-    """The latest price of every publisher and asset, by publisher and asset."""
-    return tuple(sorted(snapshot.prices().prices, key=lambda price: (price.publisher, price.asset)))
-
-
-def report(snapshot: Snapshot, account: AccountId, *, principal: Principal) -> SignedReport:
-    """The latest signed report of an account.
-
-    Raises:
-        AccountNotFound, AccountNotActive: there is none, or it is not active yet.
-        NotFound: it has become active and no batch has covered it yet.
-    """
-    account_of(snapshot, account, principal=principal).require_active()
-    found = snapshot.report(account)
-    if found is None:
-        raise NotFound(f"no report of {account} yet", field="account")
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciliation:
-    """What an account's address must hold on chain by the ledger, for the reconciler to compare."""
-
-    account: PledgeAccount
-    asset: Asset
-    at: BlockRef
-    """BTC: the recorded tip. ETH: the block of the last verified balance."""
-    expected_units: int
-    """Smallest units that must stand at the address in that block."""
-    balances: Balances
-    coins: tuple[Coin, ...]
-    """BTC: the standing coins; their sum must be `expected_units` too."""
-
-
-def reconciliations(snapshot: Snapshot, asset: Asset) -> Sequence[Reconciliation]:
-    """For every active account what the ledger says its address holds.
-
-    BTC: credited and pending, less what confirming withdrawals have taken out and is not posted yet. ETH: at
-    the finalised block nothing is pending or confirming, so it is what is credited.
-    """
-    tip = snapshot.tip(asset)
-    if tip is None:
-        return ()
-    return [
-        found
-        for row in snapshot.accounts_in({AccountState.ACTIVE})
-        if (found := _reconciliation(snapshot, row, asset, tip)) is not None
-    ]
-
-
-def _reconciliation(
-    snapshot: Snapshot, account: PledgeAccount, asset: Asset, tip: BlockRef
-) -> Reconciliation | None:
-    books = snapshot.balances(account.account, asset)
-    if asset is Asset.ETH:
-        last = snapshot.finalised_balance(account.account)
-        if last is None:
-            return None
-        return Reconciliation(
-            account=account,
-            asset=asset,
-            at=last.block,
-            expected_units=books.confirmed,
-            balances=books,
-            coins=(),
-        )
-    left = settlement.leaving(snapshot, asset).get(account.account, 0)
-    return Reconciliation(
-        account=account,
-        asset=asset,
-        at=tip,
-        expected_units=books.confirmed + books.pending - left,
-        balances=books,
-        coins=tuple(snapshot.coins(account.account)),
     )
 
 

@@ -8,8 +8,8 @@ from custody.application.signed import read, require_single_signature
 from custody.application.withdrawals import record_of, save
 from custody.domain.errors import StatementMismatch
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import SignerAnswer, Withdrawal
-from custody.domain.withdrawal import WithdrawalEvent, step
+from custody.domain.withdrawal import SignerAnswer, Withdrawal
+from custody.domain.withdrawal_states import WithdrawalEvent, step
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Seconds
 from signers.statements.policy import Policy

@@ -14,7 +14,6 @@ from custody.application.prices import quoted
 from custody.application.signed import read, require_single_signature
 from custody.domain.account import AccountState, PledgeAccount
 from custody.domain.chain_view import BlockRef
-from custody.domain.collateral import PriceSet
 from custody.domain.errors import FieldInvalid, StatementMismatch, StatementStale
 from signers.statements.amounts import Amount, Asset, amount_of
 from signers.statements.envelope import Envelope
@@ -38,13 +37,12 @@ class RecordBatch:
     """The reports' canonical bytes in order of account id: the leaves."""
 
 
-def collect(snapshot: Snapshot, *, now: Seconds, prices: PriceSet | None = None) -> tuple[Report, ...]:
+def collect(snapshot: Snapshot, *, now: Seconds) -> tuple[Report, ...]:
     """The report of every active account, in order of account id.
 
     Args:
         snapshot: one consistent view.
         now: the time that prices are fresh or stale at.
-        prices: the price set; the one on record unless given.
 
     Returns:
         None while a chain has no tip on record: a report says where it looked.
@@ -54,7 +52,7 @@ def collect(snapshot: Snapshot, *, now: Seconds, prices: PriceSet | None = None)
     if bitcoin is None or ethereum is None:
         return ()
     seen = {Asset.BTC: _point(bitcoin), Asset.ETH: _point(ethereum)}
-    known = prices if prices is not None else snapshot.prices()
+    known = snapshot.prices()
     leaving = {asset: settlement.leaving(snapshot, asset) for asset in Asset}
     quotes = {
         terms.asset: quoted(known, terms.asset, policy=signed.policy, now=now)
@@ -176,7 +174,7 @@ def record_batch(uow: UnitOfWork, command: RecordBatch, *, now: Seconds) -> Batc
     _require_next(batch, head)
     reports = _signed_reports(command, batch, policy=policy, now=now)
     uow.save_batch(batch, command.envelope, reports)
-    return BatchHead(sequence=batch.sequence, digest=digest, at=batch.at)
+    return BatchHead(sequence=batch.sequence, digest=digest)
 
 
 def _require_next(batch: ReportBatch, head: BatchHead | None) -> None:

@@ -9,8 +9,8 @@ from custody.application.ports.store import UnitOfWork
 from custody.domain.account import AccountState, Halt
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Coin
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset, Wei
 from signers.statements.identifiers import Seconds
 
@@ -57,5 +57,4 @@ def _undo_finality(uow: UnitOfWork, base: BlockRef, reopened: Sequence[Withdrawa
             held = Wei(max(0, uow.balances(account.account, Asset.ETH).confirmed))
             nonce = last.nonce - unsettled[account.account]
             uow.save_finalised_balance(replace(last, block=base, balance=held, nonce=nonce))
-        halt = accounts.HaltAccount(account=account.account, halt=Halt.FINALITY_REORG)
-        accounts.halt(uow, halt, now=now)
+        accounts.halt(uow, account.account, Halt.FINALITY_REORG, now=now)

@@ -4,13 +4,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from custody.application import accounts
 from custody.application.access import existing_account
 from custody.application.ports.store import Snapshot, UnitOfWork
 from custody.application.withdrawals import save
+from custody.domain.account import Halt
 from custody.domain.errors import LedgerInvariant
+from custody.domain.identifiers import TransactionId
 from custody.domain.ledger import Book, CauseKind, Movement, give, take
-from custody.domain.outflow import Confirmation, Withdrawal
-from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
+from custody.domain.withdrawal import Attempt, Confirmation, Withdrawal
+from custody.domain.withdrawal_states import SPENDABLE, WithdrawalEvent, WithdrawalState, step
 from signers.statements.amounts import Asset, amount_of
 from signers.statements.identifiers import AccountId, Seconds
 
@@ -26,6 +29,23 @@ def confirm(
     )
     confirmed = replace(withdrawal, state=state, attempts=attempts, confirmation=confirmation)
     return save(uow, existing_account(uow, withdrawal.account), confirmed, now=now)
+
+
+def attempt_of(
+    uow: UnitOfWork, account: AccountId, transaction_id: TransactionId, *, now: Seconds
+) -> tuple[Withdrawal, Attempt] | None:
+    """The attempt of the account's that a transaction in a block is.
+
+    Returns:
+        `None` where it is none that could be: coins left without us, and the account was halted.
+    """
+    withdrawal = uow.withdrawal_of(transaction_id)
+    if withdrawal is not None and withdrawal.account == account and withdrawal.state in SPENDABLE:
+        for attempt in withdrawal.attempts:
+            if attempt.transaction_id == transaction_id:
+                return withdrawal, attempt
+    accounts.halt(uow, account, Halt.UNKNOWN_SPEND, now=now)
+    return None
 
 
 def settle(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> Withdrawal:

@@ -12,6 +12,7 @@ from custody.application.access import (
     account_of,
     acting_party,
     existing_account,
+    onboarding_of,
     policy_in_force,
     require_etag,
 )
@@ -35,9 +36,9 @@ from custody.domain.errors import (
 )
 from custody.domain.identifiers import Etag, RequestId, WithdrawalId
 from custody.domain.ledger import Book, Cause, CauseKind, Movement, give
-from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
-from custody.domain.withdrawal import LAPSABLE, OPEN, WithdrawalEvent, WithdrawalState, step
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import LAPSABLE, OPEN, WithdrawalEvent, WithdrawalState, step
 from signers.statements.account import Account, Party
 from signers.statements.amounts import Amount, Asset
 from signers.statements.envelope import Envelope
@@ -179,22 +180,28 @@ def cancel(uow: UnitOfWork, command: CancelWithdrawal, *, principal: Principal, 
         EtagStale: changed since it was read.
         StateConflict: announced: signers honour it until its anchor is spent, no message takes it back.
     """
-    account_of(uow, command.account, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
+    present = withdrawal_of(uow, command.account, command.withdrawal)
+    if acting_party(account, principal).entity not in {present.maker, account.custodian.entity}:
+        raise PrincipalNotAllowed(f"{principal.name} is neither the maker nor the custodian")
     return once(
         uow,
         principal=principal,
         method="withdrawals.cancel",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _cancel(uow, command, principal=principal, now=now),
+        effect=lambda: _cancel(uow, command, account=account, present=present, now=now),
     )
 
 
-def _cancel(uow: UnitOfWork, command: CancelWithdrawal, *, principal: Principal, now: Seconds) -> Withdrawal:
-    account = account_of(uow, command.account, principal=principal)
-    present = withdrawal_of(uow, command.account, command.withdrawal)
-    if acting_party(account, principal).entity not in {present.maker, account.custodian.entity}:
-        raise PrincipalNotAllowed(f"{principal.name} is neither the maker nor the custodian")
+def _cancel(
+    uow: UnitOfWork,
+    command: CancelWithdrawal,
+    *,
+    account: PledgeAccount,
+    present: Withdrawal,
+    now: Seconds,
+) -> Withdrawal:
     require_etag(command.etag, present.etag)
     return end(uow, account, present, WithdrawalEvent.CANCELLED, now=now)
 
@@ -263,10 +270,7 @@ def intent_envelope(withdrawal: Withdrawal) -> Envelope:
 
 def statement_of(snapshot: Snapshot, account: PledgeAccount, *, policy: Policy) -> Account:
     """The account statement that everybody signed."""
-    onboarding = snapshot.onboarding(account.account)
-    if onboarding is None or onboarding.statement is None:
-        raise LedgerInvariant(f"{account.account} has no statement")
-    return read(Account, onboarding.statement, network=policy.network)
+    return read(Account, onboarding_of(snapshot, account.account).prepared, network=policy.network)
 
 
 def withdrawal_of(snapshot: Snapshot, account: AccountId, withdrawal: WithdrawalId) -> Withdrawal:
@@ -277,7 +281,7 @@ def withdrawal_of(snapshot: Snapshot, account: AccountId, withdrawal: Withdrawal
     """
     found = snapshot.withdrawal(account, withdrawal)
     if found is None:
-        raise NotFound(f"no withdrawal {withdrawal} of {account}", field="withdrawal")
+        raise NotFound("withdrawal", f"{withdrawal} of {account}", field="withdrawal")
     return found
 
 

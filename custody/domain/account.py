@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self, final
 
-from custody.domain.errors import AccountHalted, AccountNotActive, StateConflict
+from custody.domain.errors import AccountHalted, AccountNotActive, LedgerInvariant, StateConflict
 from custody.domain.identifiers import Etag, etag_of
 from signers.statements.account import Enforcement, Party
 from signers.statements.amounts import Asset
@@ -148,6 +148,17 @@ class Onboarding:
     """Account-key statements, one per signer and asset."""
     statement: Envelope | None = None
     proofs: tuple[OwnershipProof, ...] = ()
+
+    @property
+    def prepared(self) -> Envelope:
+        """The statement, with its signatures so far.
+
+        Raises:
+            LedgerInvariant: there is none.
+        """
+        if self.statement is None:
+            raise LedgerInvariant(f"{self.account} has no statement")
+        return self.statement
 
 
 @dataclass(frozen=True, slots=True)

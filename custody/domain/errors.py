@@ -8,6 +8,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from signers.statements.identifiers import AccountId
 from signers.statements.refusals import Refusal, Tag
 
 
@@ -46,13 +47,22 @@ class PrincipalNotAllowed(CustodyError):
 
 
 class NotFound(CustodyError):
-    """There is no such resource, or it is outside the caller's accounts: the two look alike on purpose."""
+    """There is no such resource, or it is outside the caller's accounts: the two look alike on purpose.
+
+    `data`: `resource`, of which kind.
+    """
 
     reason = "RESOURCE_NOT_FOUND"
+
+    def __init__(self, resource: str, name: str, *, field: str) -> None:
+        super().__init__(f"no {resource} {name}", field=field, data={"resource": resource})
 
 
 class AccountNotFound(NotFound):
     """No such account in the caller's scope."""
+
+    def __init__(self, account: AccountId, *, field: str = "account") -> None:
+        super().__init__("account", account, field=field)
 
 
 class AlreadyExists(CustodyError):
@@ -214,4 +224,4 @@ def from_refusal(refusal: Refusal, *, field: str) -> CustodyError:
         field: the field of the command that carried the statement.
     """
     error = _REFUSALS.get(refusal.tag, StatementMismatch)
-    return error(refusal.detail, field=field, tag=refusal.tag, data={"tag": refusal.tag.value})
+    return error(refusal.detail, field=field, tag=refusal.tag)

@@ -41,7 +41,6 @@ class Book(StrEnum):
 BOOKS: Final = tuple(Book)
 _units_of: Final = operator.attrgetter(*BOOKS)
 _PLACE: Final = {book: place for place, book in enumerate(BOOKS)}
-MAY_BE_NEGATIVE: Final = frozenset({Book.EXTERNAL, Book.REORG_SHORTFALL})
 
 
 class LedgerViolation(Exception):  # noqa: N818 - it says what was done

@@ -32,20 +32,3 @@ class Principal:
     entity: EntityId | None
     """The legal entity it acts for; `None` for custody's own workers."""
     roles: frozenset[Role]
-
-    @property
-    def scope(self) -> EntityId | None:
-        """The entity whose accounts it sees; `None`: every account.
-
-        Raises:
-            LookupError: it sees no account at all.
-        """
-        if self.roles & SEES_EVERY_ACCOUNT:
-            return None
-        if self.entity is None:
-            raise LookupError(f"{self.name} acts for no entity")
-        return self.entity
-
-    def sees(self, *parties: EntityId) -> bool:
-        """Whether it may know of an account of these parties."""
-        return bool(self.roles & SEES_EVERY_ACCOUNT) or (self.entity is not None and self.entity in parties)

@@ -1,144 +1,184 @@
-"""The life of a withdrawal: one literal table, and what a restart does in each state.
+"""A withdrawal on record: the hold, the intent and who signed it, the signers' answers, the attempts."""
 
-`python -m custody.domain.withdrawal` prints the diagram that custody/README.md shows.
-"""
-
-import sys
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, final
+from typing import final
 
-from custody.domain.errors import StateConflict
-
-
-@final
-class WithdrawalState(StrEnum):
-    """Where a withdrawal stands."""
-
-    REQUESTED = "requested"
-    """Amount and fee cap are held; coins and anchor are being chosen."""
-    AWAITING_SIGNATURES = "awaiting-signatures"
-    """The intent is fixed; maker, secured party and approvers sign in any order."""
-    ANNOUNCING = "announcing"
-    """Everybody signed; the signers journal the intent. No way back from here, only through."""
-    TIMELOCKED = "timelocked"
-    """Every signer announced; the policy's timelock runs."""
-    SIGNING = "signing"
-    """An attempt is on record; the signers construct and sign it."""
-    SIGNED = "signed"
-    """The whole transaction is on record and verified; no node has it from us yet."""
-    BROADCAST = "broadcast"
-    """A node has it."""
-    CONFIRMING = "confirming"
-    """It is in a block."""
-    SETTLED = "settled"
-    """It is final and posted. A reorganisation from below opens it again."""
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
+from custody.domain.chain_view import BlockRef
+from custody.domain.deposit import Outpoint
+from custody.domain.identifiers import Etag, TransactionId, WithdrawalId, etag_of
+from custody.domain.withdrawal_states import OPEN, WithdrawalState
+from signers.statements.allowlist import Destination
+from signers.statements.amounts import Amount, Asset
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import (
+    AccountId,
+    DestinationId,
+    Digest,
+    EntityId,
+    KeyId,
+    Seconds,
+    SignerId,
+)
+from signers.statements.intent import Anchor
+from signers.statements.receipt import Act
+from signers.statements.refusals import Tag
 
 
 @final
-class WithdrawalEvent(StrEnum):
-    """What happens to a withdrawal."""
+class Capacity(StrEnum):
+    """In which capacity somebody signs for a withdrawal."""
 
-    PLANNED = "planned"
-    COLLECTED = "collected"
-    """A signature came in and others are missing."""
-    COMPLETED = "completed"
-    """The last missing signature came in."""
-    ANSWERED = "answered"
-    """A signer's receipt or refusal, or its part of a signature, was written down."""
-    ANNOUNCED = "announced"
-    """The last signer's announcement was written down."""
-    ATTEMPTED = "attempted"
-    FINISHED = "finished"
-    """The attempt's transaction is complete."""
-    SENT = "sent"
-    CONFIRMED = "confirmed"
-    FINALISED = "finalised"
-    REORGED = "reorged"
-    CANCELLED = "cancelled"
-    LAPSED = "lapsed"
+    MAKER = "maker"
+    SECURED_PARTY = "secured-party"
+    APPROVER = "approver"
 
 
-_S, _E = WithdrawalState, WithdrawalEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """A signature that custody checked and passes on; signers check it themselves."""
 
-TRANSITIONS: Final[dict[tuple[WithdrawalState, WithdrawalEvent], WithdrawalState]] = {
-    (_S.REQUESTED, _E.PLANNED): _S.AWAITING_SIGNATURES,
-    (_S.REQUESTED, _E.CANCELLED): _S.CANCELLED,
-    (_S.REQUESTED, _E.LAPSED): _S.EXPIRED,
-    (_S.AWAITING_SIGNATURES, _E.COLLECTED): _S.AWAITING_SIGNATURES,
-    (_S.AWAITING_SIGNATURES, _E.COMPLETED): _S.ANNOUNCING,
-    (_S.AWAITING_SIGNATURES, _E.CANCELLED): _S.CANCELLED,
-    (_S.AWAITING_SIGNATURES, _E.LAPSED): _S.EXPIRED,
-    (_S.ANNOUNCING, _E.ANSWERED): _S.ANNOUNCING,
-    (_S.ANNOUNCING, _E.ANNOUNCED): _S.TIMELOCKED,
-    (_S.ANNOUNCING, _E.LAPSED): _S.EXPIRED,
-    (_S.TIMELOCKED, _E.ANSWERED): _S.TIMELOCKED,
-    (_S.TIMELOCKED, _E.ATTEMPTED): _S.SIGNING,
-    (_S.TIMELOCKED, _E.LAPSED): _S.EXPIRED,
-    # No row begins another attempt here: whoever signed this one may publish it, so its transaction goes on
-    # record before the next one is asked for.
-    (_S.SIGNING, _E.ANSWERED): _S.SIGNING,
-    (_S.SIGNING, _E.FINISHED): _S.SIGNED,
-    # Only on the signed word of every signer that could sign: see `withdrawals.expire_due`.
-    (_S.SIGNING, _E.LAPSED): _S.EXPIRED,
-    (_S.SIGNING, _E.CONFIRMED): _S.CONFIRMING,
-    (_S.SIGNED, _E.SENT): _S.BROADCAST,
-    # Nodes have come to ask for a higher fee than it pays.
-    (_S.SIGNED, _E.ATTEMPTED): _S.SIGNING,
-    (_S.SIGNED, _E.CONFIRMED): _S.CONFIRMING,
-    (_S.BROADCAST, _E.SENT): _S.BROADCAST,
-    (_S.BROADCAST, _E.ATTEMPTED): _S.SIGNING,
-    (_S.BROADCAST, _E.CONFIRMED): _S.CONFIRMING,
-    (_S.CONFIRMING, _E.FINALISED): _S.SETTLED,
-    (_S.CONFIRMING, _E.REORGED): _S.BROADCAST,
-    (_S.SETTLED, _E.REORGED): _S.BROADCAST,
-}
-
-RECOVERY: Final[dict[WithdrawalState, str]] = {
-    _S.REQUESTED: "plan again: nothing was written but the hold",
-    _S.AWAITING_SIGNATURES: "wait: signatures on record stay, the intent lapses by itself",
-    _S.ANNOUNCING: "announce to every signer without a receipt on record: they answer the same receipt again",
-    _S.TIMELOCKED: "wait for the timelock, then write the attempt down",
-    _S.SIGNING: "ask for the attempt on record again: signers answer the same signatures",
-    _S.SIGNED: "broadcast the transaction on record; attempt again if nodes ask for a higher fee",
-    _S.BROADCAST: "broadcast the transaction again: a node that has it says so; finish the latest attempt",
-    _S.CONFIRMING: "wait: the watcher settles it or opens it again",
-}
-"""What the driver does after a restart, for every state that is not an end."""
-
-ENDS: Final = frozenset({_S.SETTLED, _S.CANCELLED, _S.EXPIRED})
-OPEN: Final = frozenset(set(WithdrawalState) - ENDS)
-CANCELLABLE: Final = frozenset({_S.REQUESTED, _S.AWAITING_SIGNATURES})
-LAPSABLE: Final = frozenset(before for before, event in TRANSITIONS if event is _E.LAPSED)
-SPENDABLE: Final = frozenset({_S.SIGNING, _S.SIGNED, _S.BROADCAST})
-"""A transaction of ours may turn up in a block, of whichever attempt."""
+    capacity: Capacity
+    entity: EntityId
+    keyid: KeyId
+    at: Seconds
 
 
-def step(state: WithdrawalState, event: WithdrawalEvent) -> WithdrawalState:
-    """Where the event leads.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What is still to be signed."""
 
-    Raises:
-        StateConflict: the table has no such row.
-    """
-    try:
-        return TRANSITIONS[state, event]
-    except KeyError:
-        raise StateConflict(
-            f"a withdrawal that is {state} cannot be {event}", data={"state": state.value}
-        ) from None
+    capacity: Capacity
+    entities: tuple[EntityId, ...]
+    """Any of which can give it."""
+    count: int
+    """How many of them must."""
 
 
-def diagram() -> str:
-    """The table as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", "    [*] --> requested"]
-    name = {state: state.value.replace("-", "_") for state in WithdrawalState}
-    lines += [
-        f"    {name[before]} --> {name[after]}: {event}" for (before, event), after in TRANSITIONS.items()
-    ]
-    lines += [f"    {name[state]} --> [*]" for state in WithdrawalState if state in ENDS]
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerAnswer:
+    """A signer's receipt: announced, signed or refused."""
+
+    signer: SignerId
+    act: Act
+    tags: tuple[Tag, ...]
+    """The rules that refused; empty otherwise."""
+    envelope: Envelope
+    at: Seconds
+    """By the signer's clock."""
 
 
-if __name__ == "__main__":
-    sys.stdout.write(diagram())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialSignatures:
+    """What one signer signed of a Bitcoin attempt: one signature per input, in the transaction's order."""
+
+    signer: SignerId
+    signatures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One transaction under the intent, on record before any signer is asked."""
+
+    number: int
+    """From 1."""
+    fee: Amount
+    """BTC: the fee. ETH: the most it can cost."""
+    inputs: tuple[Outpoint, ...]
+    """BTC: the coins it spends, the anchor among them. ETH: none."""
+    partials: tuple[PartialSignatures, ...] = ()
+    transaction_id: TransactionId | None = None
+    raw: bytes | None = None
+    """The complete transaction as nodes take it."""
+    created_at: Seconds
+    broadcast_at: Seconds | None = None
+    """When a node was known to have it, from us or in a block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """The block that holds an attempt, and what it cost."""
+
+    attempt: int
+    block: BlockRef
+    paid: Amount
+    """What left for the destination; 0 where an Ethereum transaction failed."""
+    fee: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """One outflow. What everybody signed stands in `intent`; nothing beside it decides anything."""
+
+    account: AccountId
+    withdrawal: WithdrawalId
+    amount: Amount
+    fee_cap: Amount
+    destination_id: DestinationId
+    destination: Destination
+    maker: EntityId
+    state: WithdrawalState
+    account_sequence: int = 0
+    expires_at: Seconds
+    """When it lapses unless every signature is in: while REQUESTED the policy's longest life of an intent."""
+    intent: Envelope | None = None
+    """With the signatures of maker and approvers so far."""
+    intent_digest: Digest | None = None
+    anchor: Anchor | None = None
+    coins: tuple[Outpoint, ...] = ()
+    """BTC: the coins set aside, the anchor among them."""
+    signatures: tuple[Collected, ...] = ()
+    release: Envelope | None = None
+    missing: tuple[Missing, ...] = ()
+    announcements: tuple[SignerAnswer, ...] = ()
+    signed_receipts: tuple[SignerAnswer, ...] = ()
+    refusals: tuple[SignerAnswer, ...] = ()
+    """The latest of each signer and rule."""
+    attempts: tuple[Attempt, ...] = ()
+    timelock_ends_at: Seconds | None = None
+    """At the earliest: signers count blocks too, by their own nodes."""
+    confirmation: Confirmation | None = None
+    settled_at: Seconds | None = None
+    created_at: Seconds
+    updated_at: Seconds
+
+    @property
+    def asset(self) -> Asset:
+        """What leaves."""
+        return self.amount.asset
+
+    @property
+    def held(self) -> Amount:
+        """What is set aside for it."""
+        return self.amount + self.fee_cap
+
+    @property
+    def open(self) -> bool:
+        """Whether it still holds units."""
+        return self.state in OPEN
+
+    @property
+    def etag(self) -> Etag:
+        """Covers the intent and the state, not the signatures collected."""
+        return etag_of(self.intent_digest, self.state)
+
+    @property
+    def forgone(self) -> frozenset[SignerId]:
+        """The signers whose signed word is that they never signed the intent and never will: it is over."""
+        never = {answer.signer for answer in self.refusals if Tag.AUTHORITY_EXPIRED in answer.tags}
+        return frozenset(never - {answer.signer for answer in self.signed_receipts})
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The latest attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def payout(self) -> Attempt | None:
+        """The latest attempt whose transaction is on record: what nodes are given."""
+        return next((each for each in reversed(self.attempts) if each.raw is not None), None)
+
+    @property
+    def sent(self) -> Attempt | None:
+        """The latest attempt that a node has had."""
+        return next((each for each in reversed(self.attempts) if each.broadcast_at is not None), None)

@@ -37,7 +37,7 @@ class Backend:
 
     async def execute(self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False) -> T:
         """Run a command; it is durable when this returns, unless it was only to be validated."""
-        return (await self.store.execute(command, validate_only=validate_only)).value
+        return await self.store.execute(command, validate_only=validate_only)
 
     async def read(self, query: Callable[[Snapshot], T]) -> tuple[T, SignedPolicy]:
         """Run a query, together with the policy in force."""

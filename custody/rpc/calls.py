@@ -13,8 +13,6 @@ class Call:
     principal: Principal
     method: str
     """Such as `bailee.custody.v1.LienService/ReserveLien`: part of the idempotency key."""
-    correlation_id: str
-    """Random; stands in the access log, and in an unexpected error's metadata."""
     deadline: float
     """By the event loop's clock; after it nobody reads the answer."""
 
@@ -29,6 +27,7 @@ class Outcome:
 
     method: str
     correlation_id: str
+    """Random; also in an unexpected error's metadata."""
     started: float
     principal: str = ""
     code: str = "OK"

@@ -15,8 +15,8 @@ from bailee.custody.v1 import collateral_service_pb2 as rpc
 from bailee.custody.v1.collateral_service_pb2_grpc import CollateralServiceServicer
 
 from custody.application import reads
+from custody.application.access import account_of
 from custody.application.ports.store import Snapshot
-from custody.domain.errors import AccountNotFound
 from custody.domain.identifiers import DepositId, WithdrawalId
 from custody.rpc.backend import Backend
 from custody.rpc.calls import Call
@@ -224,11 +224,9 @@ class CollateralService(CollateralServiceServicer):
     ) -> collateral_report_pb2.CollateralReport:
         """Read the latest signed report of one account: from memory, its message made once per batch."""
         account = names.parse_account(request.name, field="name")
-        found = self._backend.store.projection.account(account)
-        if found is None or not context.principal.sees(found.pledgor.entity, found.secured_party.entity):
-            raise AccountNotFound(f"no account {account}", field="account", data={"account": account})
-        found.require_active()
-        report = self._backend.store.projection.report(account)
+        known = self._backend.store.projection
+        account_of(known, account, principal=context.principal).require_active()
+        report = known.report(account)
         if report is None or report.account_sequence < request.min_account_sequence:
             patience = context.remaining_seconds() - ANSWER_SECONDS if request.min_account_sequence else 0.0
             report = await self._backend.feed.report_covering(

@@ -133,7 +133,8 @@ def refusal(error: CustodyError, *, violations: Sequence[Violation]) -> WireErro
     if row is None or row.code is StatusCode.INTERNAL:
         return None
     message = error.message[:_MESSAGE_CHARS_MAX]
-    details = (_error_info(error.reason, error.data), *_details(row, error, violations))
+    data = error.data if error.tag is None else {**error.data, "tag": error.tag.value}
+    details = (_error_info(error.reason, data), *_details(row, error, violations))
     return WireError(row.code, error.reason, message, details)
 
 

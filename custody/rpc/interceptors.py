@@ -37,8 +37,6 @@ OURS: Final = "bailee.custody.v1."
 """Services that validate and demand a deadline. The others are gRPC's own health and reflection."""
 
 HEALTH_CHECK: Final = "grpc.health.v1.Health/Check"
-CALLS_PER_CALLER_MAX: Final = 128
-"""Of the 1,024 served at once: more than a margin engine has in flight, too few to keep others out."""
 CHECKS_PER_CERTIFICATE_MAX: Final = 8
 """Of health by whoever TLS let in. A check answers at once, unless its caller keeps it open."""
 
@@ -51,20 +49,14 @@ _log = structlog.get_logger("custody.rpc")
 class DeadlineLimits:
     """How far in the future a call's deadline may be."""
 
-    unary_seconds_max: float = 60.0
-    stream_seconds_max: float = 24 * 3600.0
+    unary_seconds_max: float
+    stream_seconds_max: float
 
 
 class Edge(aio.ServerInterceptor):
     """The one interceptor of the server."""
 
-    def __init__(
-        self,
-        directory: Directory,
-        deadlines: DeadlineLimits,
-        *,
-        calls_per_caller_max: int = CALLS_PER_CALLER_MAX,
-    ) -> None:
+    def __init__(self, directory: Directory, deadlines: DeadlineLimits, *, calls_per_caller_max: int) -> None:
         """Hold who may call what, for how long, and how much at once."""
         self._directory = directory
         self._deadlines = deadlines
@@ -163,7 +155,6 @@ class Edge(aio.ServerInterceptor):
             yield Call(
                 principal=principal,
                 method=outcome.method,
-                correlation_id=outcome.correlation_id,
                 deadline=outcome.started + remaining,
             )
 

@@ -16,7 +16,6 @@ from custody.rpc.calls import Call
 from custody.rpc.refusals import PageTokenInvalid
 
 PAGE_SIZE_DEFAULT: Final = 50
-PAGE_SIZE_MAX: Final = 1000
 KEY_BYTES: Final = 32
 _MAC_BYTES: Final = 16
 _CURSOR_BYTES_MAX: Final = 256

@@ -25,5 +25,5 @@ class PolicyService(PolicyServiceServicer):
         version = names.parse_policy(request.name, field="name")
         policy = self._backend.store.projection.policy()
         if policy is None or version not in {None, policy.policy.version}:
-            raise NotFound(f"no {request.name}", field="name", data={"name": request.name})
+            raise NotFound("policy", request.name, field="name")
         return ledger.policy(policy)

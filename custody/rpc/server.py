@@ -1,6 +1,6 @@
 """The gRPC server: every service, health for each, reflection, and a stop that cuts nobody off."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import grpc
@@ -21,7 +21,7 @@ from custody.rpc.account_service import AccountService
 from custody.rpc.approval_service import ApprovalService
 from custody.rpc.backend import Backend
 from custody.rpc.collateral_service import CollateralService
-from custody.rpc.interceptors import CALLS_PER_CALLER_MAX, OURS, DeadlineLimits, Edge
+from custody.rpc.interceptors import OURS, DeadlineLimits, Edge
 from custody.rpc.lien_service import LienService
 from custody.rpc.policy_service import PolicyService
 from custody.rpc.price_service import PriceService
@@ -48,9 +48,9 @@ class ServerTerms:
     """Such as `127.0.0.1:7443`; port 0 takes a free one."""
     credentials: grpc.ServerCredentials
     directory: Directory
-    deadlines: DeadlineLimits = field(default_factory=DeadlineLimits)
-    concurrent_calls_max: int = 1024
-    calls_per_caller_max: int = CALLS_PER_CALLER_MAX
+    deadlines: DeadlineLimits
+    concurrent_calls_max: int
+    calls_per_caller_max: int
 
 
 class Server:

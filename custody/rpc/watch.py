@@ -10,9 +10,9 @@ from bailee.custody.v1.account_pb2 import Account
 from bailee.custody.v1.collateral_service_pb2 import WatchCollateralResponse
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from custody.application.access import account_of, visible
 from custody.application.ports.store import Change, SignedReport, Snapshot, Store
 from custody.domain.account import PledgeAccount
-from custody.domain.errors import AccountNotFound
 from custody.domain.principal import Principal
 from custody.rpc.codec import accounts as codec
 from custody.rpc.codec import ledger, names, values
@@ -67,8 +67,7 @@ class Watch:
             CustodyError: `OVERLOADED` or `STOPPING`.
         """
         for account in asked:
-            if not self._in_scope(account):
-                raise AccountNotFound(f"no account {account}", field="accounts", data={"account": account})
+            account_of(self._store.projection, account, principal=self._principal, field="accounts")
         wanted = frozenset(asked)
         wants = wanted.__contains__ if wanted else self._in_scope
         with self._feed.mailbox(self._principal.name, wants) as mailbox:
@@ -79,8 +78,7 @@ class Watch:
                 yield event
 
     def _in_scope(self, account: AccountId) -> bool:
-        found = self._store.projection.account(account)
-        return found is not None and self._principal.sees(found.pledgor.entity, found.secured_party.entity)
+        return visible(self._store.projection.account(account), self._principal)
 
     async def _snapshot(self, asked: Sequence[AccountId]) -> AsyncGenerator[WatchCollateralResponse, None]:
         every = asked or [each.account for each in self._store.projection.accounts()]

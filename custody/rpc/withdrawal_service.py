@@ -9,7 +9,7 @@ from bailee.custody.v1.withdrawal_service_pb2_grpc import WithdrawalServiceServi
 from custody.application import consents, withdrawals
 from custody.application.access import policy_in_force
 from custody.application.ports.store import UnitOfWork
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from custody.rpc.backend import Backend
 from custody.rpc.calls import Call
 from custody.rpc.codec import commands

@@ -5,6 +5,7 @@ ancestor, each matched against our scripts and coins → one delta → `deposits
 tip moved meanwhile.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from custody.application import deposits
@@ -12,15 +13,14 @@ from custody.application.ports.chains import (
     BitcoinChain,
     BitcoinWatch,
     BlockHeader,
-    NodesDisagree,
     TransactionActivity,
     outpoint_wire,
 )
 from custody.application.ports.store import Position, Snapshot, Store
-from custody.domain.chain_view import BlockRef, ForkBelowWindow, Progress, Same
+from custody.domain.chain_view import BlockRef, Progress, Same
 from custody.domain.deposit import BitcoinBlock, BitcoinDelta, BitcoinMovement, BitcoinOutput
 from custody.domain.errors import TipMoved
-from custody.workers.chain_following import chain_between, view_of
+from custody.workers.chain_following import chain_between, judged, view_of
 from custody.workers.chain_health import ChainHealth
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset
@@ -58,26 +58,16 @@ class BitcoinWatcher:
         Raises:
             ChainError: the nodes gave no usable answer.
         """
-        try:
-            delta = await self._next_delta()
-        except NodesDisagree as error:
-            self._health.disagree(Asset.BTC, str(error))
-            raise
-        except ForkBelowWindow as error:
-            self._health.disagree(Asset.BTC, str(error))
-            raise NodesDisagree(subject="Bitcoin below the recorded window", answers=[str(error)]) from error
+        delta = await judged(self._next_delta(), Asset.BTC, health=self._health, clock=self._clock)
         if delta is None:
-            self._health.agree(Asset.BTC, now=self._clock())
             return False
-        try:
+        with suppress(TipMoved):
             await self._store.execute(lambda uow: deposits.apply(uow, delta, now=self._clock()))
-        except TipMoved:
-            return True
         return True
 
     async def _next_delta(self) -> BitcoinDelta | None:
         tip = await self._chain.tip()
-        recorded = await self._store.read(lambda snapshot: deposits.recorded(snapshot, Asset.BTC))
+        recorded = await self._store.read(lambda snapshot: snapshot.blocks(Asset.BTC))
         if not recorded:
             first = max(0, tip.height - FIRST_WINDOW_BLOCKS + 1)
             headers = await chain_between(first, tip, self._chain.block_at, base=None)
@@ -108,8 +98,7 @@ class BitcoinWatcher:
         watch = BitcoinWatch(scripts=self._accounts.keys(), outpoints=outpoints)
         activity = await self._chain.activity(header, watch)
         # A coin that arrives here can be spent in the next block. Those of a branch that loses stay listed:
-        # the
-        # use case ignores outpoints that are no coin of ours.
+        # the use case ignores outpoints that are no coin of ours.
         for transaction in activity.transactions:
             outpoints.update(outpoint_wire(arrival.outpoint) for arrival in transaction.arrivals)
         movements = tuple(self._movement(transaction) for transaction in activity.transactions)

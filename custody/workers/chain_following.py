@@ -1,12 +1,43 @@
 """Where the nodes' chain stands relative to the recorded one, and the blocks in between."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-from custody.application.ports.chains import BlockHeader, ChainDataInvalid
-from custody.domain.chain_view import Ask, BlockRef, Progress, Reorged, Same, compare
+from custody.application.ports.chains import BlockHeader, ChainDataInvalid, NodesDisagree
+from custody.domain.chain_view import Ask, BlockRef, ForkBelowWindow, Progress, Reorged, Same, compare
+from custody.workers.chain_health import ChainHealth
+from custody.workers.run_loop import Clock
+from signers.statements.amounts import Asset
 from signers.statements.identifiers import BlockHash
 
 BlockAt = Callable[[int], Awaitable[BlockHeader]]
+T = TypeVar("T")
+
+
+async def judged(look: Awaitable[T | None], asset: Asset, *, health: ChainHealth, clock: Clock) -> T | None:
+    """What a watcher finds to do, once it is said of the chain whether the nodes agree.
+
+    Args:
+        look: asks the nodes what is new; `None` where the ledger stands at their tip.
+        asset: of which chain.
+        health: who is told.
+        clock: the time.
+
+    Raises:
+        NodesDisagree: they do, also with all that is recorded.
+        ChainError: as the port.
+    """
+    try:
+        found = await look
+    except NodesDisagree as error:
+        health.disagree(asset, str(error))
+        raise
+    except ForkBelowWindow as error:
+        health.disagree(asset, str(error))
+        raise NodesDisagree(subject=f"{asset} below the recorded window", answers=[str(error)]) from error
+    if found is None:
+        health.agree(asset, now=clock())
+    return found
 
 
 async def view_of(

@@ -14,16 +14,15 @@ from typing import Final
 
 from custody.application import accounts, deposits
 from custody.application.ports.chains import (
-    AccountState,
     BlockHeader,
     BlockNotFound,
     ChainDataInvalid,
     EthereumChain,
-    NodesDisagree,
+    ProvenState,
 )
 from custody.application.ports.store import Snapshot, Store, UnitOfWork
 from custody.domain.account import Halt, Watched
-from custody.domain.chain_view import BlockRef, ForkBelowWindow, Progress, Same
+from custody.domain.chain_view import BlockRef, Progress, Same
 from custody.domain.deposit import (
     EthereumBlock,
     EthereumDelta,
@@ -32,9 +31,9 @@ from custody.domain.deposit import (
     VerifiedBalance,
 )
 from custody.domain.errors import TipMoved
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import SPENDABLE
-from custody.workers.chain_following import view_of
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import SPENDABLE
+from custody.workers.chain_following import judged, view_of
 from custody.workers.chain_health import ChainHealth
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset, Wei
@@ -43,7 +42,7 @@ from signers.statements.intent import NonceAnchor
 
 PROOFS_AT_ONCE: Final = 16
 
-States = Mapping[AccountId, AccountState]
+States = Mapping[AccountId, ProvenState]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +92,8 @@ class EthereumWatcher:
         Raises:
             ChainError: the nodes gave no usable answer.
         """
-        try:
-            found = await self._next()
-        except NodesDisagree as error:
-            self._health.disagree(Asset.ETH, str(error))
-            raise
-        except ForkBelowWindow as error:
-            self._health.disagree(Asset.ETH, str(error))
-            raise NodesDisagree(subject="Ethereum below the recorded window", answers=[str(error)]) from error
+        found = await judged(self._next(), Asset.ETH, health=self._health, clock=self._clock)
         if found is None:
-            self._health.agree(Asset.ETH, now=self._clock())
             return False
         try:
             await self._store.execute(lambda uow: self._apply(uow, found))
@@ -114,7 +105,7 @@ class EthereumWatcher:
         now = self._clock()
         deposits.apply(uow, found.delta, now=now)
         for account in sorted(found.unexplained):
-            accounts.halt(uow, accounts.HaltAccount(account=account, halt=Halt.UNKNOWN_SPEND), now=now)
+            accounts.halt(uow, account, Halt.UNKNOWN_SPEND, now=now)
 
     async def _next(self) -> _Found | None:
         head, finalised = await self._chain.head(), await self._finalised()
@@ -248,8 +239,8 @@ class EthereumWatcher:
         *,
         since: BlockRef,
         until: BlockHeader,
-        before: AccountState,
-        after: AccountState,
+        before: ProvenState,
+        after: ProvenState,
     ) -> tuple[ExecutedOutflow, ...]:
         """Our own transactions among those that used up the nonces in between."""
         found = []
@@ -308,7 +299,7 @@ class EthereumWatcher:
         kept = self._kept.get(block.ref, {})
         slots = asyncio.Semaphore(PROOFS_AT_ONCE)
 
-        async def prove(each: Watched) -> AccountState:
+        async def prove(each: Watched) -> ProvenState:
             async with slots:
                 return await self._chain.account_at(each.ethereum_address, block)
 
@@ -322,7 +313,7 @@ def _parent(block: BlockHeader) -> BlockRef:
 
 
 def _recorded(snapshot: Snapshot) -> _Recorded:
-    watched, blocks, final = snapshot.watched(), deposits.recorded(snapshot, Asset.ETH), snapshot.finalised()
+    watched, blocks, final = snapshot.watched(), snapshot.blocks(Asset.ETH), snapshot.finalised()
     outflows: dict[AccountId, list[Withdrawal]] = {}
     lowest = blocks[0].height if blocks else 0
     for withdrawal in (
@@ -344,7 +335,7 @@ def _final_states(snapshot: Snapshot, watched: Sequence[Watched], final: BlockRe
     for each in watched:
         known = snapshot.finalised_balance(each.account)
         if known is not None and known.block == final:
-            states[each.account] = AccountState(
+            states[each.account] = ProvenState(
                 address=each.ethereum_address,
                 block=final,
                 balance=known.balance,

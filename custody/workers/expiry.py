@@ -32,4 +32,4 @@ class Expiry:
         now = self._clock()
         ended = await self._store.execute(lambda uow: liens.expire_due(uow, now=now, limit=LIENS_PER_TICK))
         await self._store.execute(lambda uow: withdrawals.expire_due(uow, now=now))
-        return ended.value == LIENS_PER_TICK
+        return ended == LIENS_PER_TICK

@@ -5,9 +5,10 @@ asked twice. No address is given out or watched before every pair of signers has
 it.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
+
+import structlog
 
 from custody.application import onboarding
 from custody.application.access import policy_in_force
@@ -15,7 +16,7 @@ from custody.application.ports.signers import HeldBy, SignerAnswerInvalid, Signe
 from custody.application.ports.store import Snapshot, Store
 from custody.application.ports.verification import AccountVerifier, OwnershipUnproven
 from custody.domain.account import AccountState, Onboarding, PledgeAccount
-from custody.domain.errors import CustodyError, LedgerInvariant, StoreUnavailable
+from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.workers.pauses import Pauses
 from custody.workers.run_loop import Clock
 from signers.statements import multisig, quorum
@@ -34,8 +35,8 @@ from signers.statements.policy import Policy
 
 ETHEREUM_CUSTODY: Final[EthereumCustody] = "single-holder"
 
-Step = Callable[[PledgeAccount, Onboarding, Policy], Awaitable[bool]]
-_log = logging.getLogger(__name__)
+Step = Callable[[PledgeAccount, Onboarding, Policy], Awaitable[None]]
+_log = structlog.get_logger(__name__)
 
 
 class OnboardingDriver:
@@ -92,22 +93,24 @@ class OnboardingDriver:
         except StoreUnavailable:
             raise
         except (SignerError, CustodyError, OwnershipUnproven) as error:
-            _log.warning("%s: %s: %s", account.account, type(error).__name__, error)
+            _log.warning("failed", account=account.account, error=type(error).__name__, detail=str(error))
             self._pauses.failed(account.account, now=self._clock())
             return False
         self._pauses.worked(account.account)
         return True
 
-    async def _create_keys(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> bool:
+    async def _create_keys(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> None:
         """CREATING_KEYS: one missing key, then the statement over all of them."""
         keys = onboarding.keys_of(gathered, network=policy.network)
         made = {(key.signer, key.asset) for key in keys}
-        for terms in policy.signers:
-            if (terms.signer, Asset.BTC) not in made:
-                return await self._create_key(account, terms.signer, Asset.BTC)
-        if not any(asset is Asset.ETH for _, asset in made):
-            return await self._create_key(account, await self._holder(account, policy), Asset.ETH)
-        return await self._prepare(account, keys, policy)
+        signers = (terms.signer for terms in policy.signers)
+        missing = next((signer for signer in signers if (signer, Asset.BTC) not in made), None)
+        if missing is not None:
+            await self._create_key(account, missing, Asset.BTC)
+        elif not any(asset is Asset.ETH for _, asset in made):
+            await self._create_key(account, await self._holder(account, policy), Asset.ETH)
+        else:
+            await self._prepare(account, keys, policy)
 
     async def _holder(self, account: PledgeAccount, policy: Policy) -> SignerId:
         """Who holds the Ethereum key, by the first signer's word; that signer's own key then shows it."""
@@ -115,19 +118,17 @@ class OnboardingDriver:
         answer = await self._signers.create_account_key(first, account=account.account, asset=Asset.ETH)
         return answer.holder if isinstance(answer, HeldBy) else first
 
-    async def _create_key(self, account: PledgeAccount, signer: SignerId, asset: Asset) -> bool:
+    async def _create_key(self, account: PledgeAccount, signer: SignerId, asset: Asset) -> None:
         answer = await self._signers.create_account_key(signer, account=account.account, asset=asset)
         if isinstance(answer, HeldBy):
             raise SignerAnswerInvalid(signer, f"its {asset} key is held by {answer.holder}")
         command = onboarding.RecordAccountKey(account=account.account, envelope=answer.envelope)
         await self._store.execute(lambda uow: onboarding.record_account_key(uow, command, now=self._clock()))
-        return True
 
-    async def _prepare(self, account: PledgeAccount, keys: Sequence[AccountKey], policy: Policy) -> bool:
+    async def _prepare(self, account: PledgeAccount, keys: Sequence[AccountKey], policy: Policy) -> None:
         statement = self._statement(account, keys, policy)
         command = onboarding.PrepareStatement(account=account.account, statement=statement)
         await self._store.execute(lambda uow: onboarding.statement_prepared(uow, command, now=self._clock()))
-        return True
 
     def _statement(self, account: PledgeAccount, keys: Sequence[AccountKey], policy: Policy) -> Account:
         cosigners = tuple(
@@ -158,22 +159,22 @@ class OnboardingDriver:
             created_at=self._clock(),
         )
 
-    async def _cosign(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> bool:
+    async def _cosign(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> None:
         """COSIGNING: one signer that has not co-signed."""
-        statement = _statement_of(gathered)
+        statement = gathered.prepared
         signer = SignerId(quorum.missing_signers(statement, policy)[0])
         envelope = await self._signers.cosign_account(signer, account=statement, account_keys=gathered.keys)
         command = onboarding.RecordCosignature(account=account.account, envelope=envelope)
         await self._store.execute(lambda uow: onboarding.record_cosignature(uow, command, now=self._clock()))
-        return True
 
-    async def _prove(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> bool:
+    async def _prove(self, account: PledgeAccount, gathered: Onboarding, policy: Policy) -> None:
         """PROVING_OWNERSHIP: one signer's part; with all three on record, verify every pair and activate."""
-        statement = _statement_of(gathered)
+        statement = gathered.prepared
         proven = {proof.signer for proof in gathered.proofs}
-        for terms in policy.signers:
-            if terms.signer not in proven:
-                return await self._prove_part(account, terms.signer, statement)
+        missing = next((terms.signer for terms in policy.signers if terms.signer not in proven), None)
+        if missing is not None:
+            await self._prove_part(account, missing, statement)
+            return
         try:
             agreed = Account.read(statement, network=policy.network)
             self._verifier.verify_ownership(agreed, gathered.proofs)
@@ -182,9 +183,8 @@ class OnboardingDriver:
             raise
         command = onboarding.ActivateAccount(account=account.account)
         await self._store.execute(lambda uow: onboarding.activate(uow, command, now=self._clock()))
-        return True
 
-    async def _prove_part(self, account: PledgeAccount, signer: SignerId, statement: Envelope) -> bool:
+    async def _prove_part(self, account: PledgeAccount, signer: SignerId, statement: Envelope) -> None:
         proof = await self._signers.prove_ownership(
             signer, account=account.account, account_digest=statement.digest
         )
@@ -192,7 +192,6 @@ class OnboardingDriver:
         await self._store.execute(
             lambda uow: onboarding.record_ownership_proof(uow, command, now=self._clock())
         )
-        return True
 
     async def _prove_again(self, account: PledgeAccount, statement: Envelope, policy: Policy) -> None:
         """A part was rubbish and nothing says whose: ask the signers again, one at each try."""
@@ -204,9 +203,3 @@ class OnboardingDriver:
 
 def _work(snapshot: Snapshot) -> tuple[Policy, Sequence[tuple[PledgeAccount, Onboarding]]]:
     return policy_in_force(snapshot).policy, onboarding.in_onboarding(snapshot)
-
-
-def _statement_of(gathered: Onboarding) -> Envelope:
-    if gathered.statement is None:
-        raise LedgerInvariant(f"{gathered.account} has no statement")
-    return gathered.statement

@@ -10,7 +10,7 @@ from custody.application.withdrawals import intent_envelope, statement_of, withd
 from custody.domain.account import PledgeAccount
 from custody.domain.deposit import Coin, Outpoint
 from custody.domain.errors import LedgerInvariant
-from custody.domain.outflow import Attempt, Withdrawal
+from custody.domain.withdrawal import Attempt, Withdrawal
 from signers.statements.account import Account
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from custody.application.ports.chains import BitcoinChain, EthereumChain
-from custody.workers.coin_selection import (
+from custody.workers.fees import (
     Budget,
     FeesUnaffordable,
     bitcoin_fee,

@@ -7,51 +7,24 @@ at each address. BTC: the set of unspent outputs, all of them, at the block that
 proven balance at the finalised block that the ledger is at.
 """
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from custody.application import accounts, settlement
-from custody.application.access import existing_account
+import structlog
+
+from custody.application import accounts, reconciliation
 from custody.application.ports.chains import BitcoinChain, ChainDataInvalid, EthereumChain, UnspentOutput
-from custody.application.ports.store import Snapshot, Store
-from custody.domain.account import Halt, Watched
-from custody.domain.chain_view import BlockRef
-from custody.domain.deposit import Coin, FinalisedBalance
+from custody.application.ports.store import Store
+from custody.application.reconciliation import Expected, Ledger
+from custody.domain.account import Halt
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset, Wei
-from signers.statements.identifiers import AccountId, EthereumAddress, ScriptPubKey, Seconds
+from signers.statements.identifiers import AccountId, ScriptPubKey, Seconds
 
 INTERVAL_SECONDS: Final = 3600
 SCRIPTS_PER_SCAN: Final = 10_000
 
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Expected:
-    """What the ledger says stands at one account's addresses."""
-
-    account: AccountId
-    script: ScriptPubKey
-    coins: tuple[Coin, ...]
-    bitcoin_units: int
-    """By the books: confirmed and pending, less what is leaving."""
-    address: EthereumAddress
-    proven: FinalisedBalance | None
-    """What the ledger last agreed with. At another block than the finalised one it has refused that."""
-    ethereum_units: int
-    """By the books: confirmed. At a final block nothing is pending or leaving."""
-    awaits: bool
-    """Whether it opens once it was compared."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ledger:
-    bitcoin_tip: BlockRef | None
-    finalised: BlockRef | None
-    expected: Sequence[_Expected]
+_log = structlog.get_logger(__name__)
 
 
 class Reconciler:
@@ -101,7 +74,7 @@ class Reconciler:
             recent = done is not None and now - done < self._interval_seconds
             if recent and awaiting <= self._equal[asset]:
                 continue
-            ledger = await self._store.read(_ledger)
+            ledger = await self._store.read(reconciliation.ledger)
             differing = await differences(ledger)
             for account in sorted(differing):
                 await self._conclude(account, agree=False)
@@ -124,7 +97,7 @@ class Reconciler:
             lambda uow: accounts.reconciled(uow, account, agree=agree, now=self._clock())
         )
 
-    async def _bitcoin_differences(self, ledger: _Ledger) -> set[AccountId]:
+    async def _bitcoin_differences(self, ledger: Ledger) -> set[AccountId]:
         differing = set()
         for start in range(0, len(ledger.expected), SCRIPTS_PER_SCAN):
             part = ledger.expected[start : start + SCRIPTS_PER_SCAN]
@@ -139,7 +112,7 @@ class Reconciler:
             }
         return differing
 
-    async def _ethereum_differences(self, ledger: _Ledger) -> set[AccountId]:
+    async def _ethereum_differences(self, ledger: Ledger) -> set[AccountId]:
         if ledger.finalised is None:
             return set()
         header = await self._ethereum.block_at(ledger.finalised.height)
@@ -153,57 +126,30 @@ class Reconciler:
             refused = each.proven.block != ledger.finalised
             if refused or not state.balance == each.proven.balance == Wei(max(0, each.ethereum_units)):
                 _log.error(
-                    "%s: %s on the chain at %s, %s proven at %s, %s by the books",
-                    each.account,
-                    state.balance,
-                    ledger.finalised.height,
-                    each.proven.balance,
-                    each.proven.block.height,
-                    each.ethereum_units,
+                    "balance differs",
+                    account=each.account,
+                    height=ledger.finalised.height,
+                    on_chain=str(state.balance),
+                    proven=str(each.proven.balance),
+                    proven_height=each.proven.block.height,
+                    by_the_books=f"{each.ethereum_units} wei",
                 )
                 differing.add(each.account)
         return differing
 
 
-def _same_coins(expected: _Expected, found: Sequence[UnspentOutput]) -> bool:
+def _same_coins(expected: Expected, found: Sequence[UnspentOutput]) -> bool:
     ours = {(coin.outpoint, coin.amount) for coin in expected.coins}
     theirs = {(output.outpoint, output.amount) for output in found}
     total = sum(output.amount.units for output in found)
     if ours == theirs and total == expected.bitcoin_units:
         return True
     _log.error(
-        "%s: %s sat in %s outputs on the chain, %s sat by the books, %s outputs differ",
-        expected.account,
-        total,
-        len(found),
-        expected.bitcoin_units,
-        len(ours ^ theirs),
+        "coins differ",
+        account=expected.account,
+        on_chain=f"{total} sat",
+        by_the_books=f"{expected.bitcoin_units} sat",
+        outputs=len(found),
+        outputs_that_differ=len(ours ^ theirs),
     )
     return False
-
-
-def _ledger(snapshot: Snapshot) -> _Ledger:
-    leaving = settlement.leaving(snapshot, Asset.BTC)
-    return _Ledger(
-        bitcoin_tip=snapshot.tip(Asset.BTC),
-        finalised=snapshot.finalised(),
-        expected=[
-            _expected(snapshot, each, leaving=leaving.get(each.account, 0)) for each in snapshot.watched()
-        ],
-    )
-
-
-def _expected(snapshot: Snapshot, each: Watched, *, leaving: int) -> _Expected:
-    bitcoin = snapshot.balances(each.account, Asset.BTC)
-    ethereum = snapshot.balances(each.account, Asset.ETH)
-    account = existing_account(snapshot, each.account)
-    return _Expected(
-        account=each.account,
-        script=each.script_pubkey,
-        coins=tuple(snapshot.coins(each.account)),
-        bitcoin_units=bitcoin.confirmed + bitcoin.pending - leaving,
-        address=each.ethereum_address,
-        proven=snapshot.finalised_balance(each.account),
-        ethereum_units=ethereum.confirmed,
-        awaits=Halt.AWAITING_RECONCILIATION in account.halts,
-    )

@@ -54,7 +54,7 @@ class ReportPublisher:
         """
         now, position = self._clock(), self._store.projection.position
         disputed = self._health.disputed(now=now)
-        if self._looked is not None and not self._stale(position, disputed, now):
+        if not self._stale(position, disputed, now):
             return False
         policy, head, values = await self._store.read(lambda snapshot: _values(snapshot, now))
         values = tuple(_disputed(report, disputed) for report in values)
@@ -73,7 +73,7 @@ class ReportPublisher:
         return (seen, before) != (position, disputed) or now - at >= REVALUE_SECONDS
 
     def _news(self, values: Sequence[Report], now: Seconds) -> bool:
-        if self._published is None or not self._published:
+        if not self._published:
             return True
         latest = self._published[0].at
         return now - latest >= REPUBLISH_SECONDS or _timeless(values) != _timeless(self._published)

@@ -1,9 +1,10 @@
 """Run a worker until told to stop: tick, and wait when there is nothing to do or nobody answers."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Final, Protocol
+
+import structlog
 
 from custody.application.ports.attestation import AttestationUnavailable
 from custody.application.ports.chains import ChainError, WrongNetwork
@@ -12,7 +13,7 @@ from custody.domain.errors import CustodyError, StoreUnavailable
 from signers.statements.identifiers import Seconds
 
 PAUSE_SECONDS_MAX: Final = 60.0
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 Clock = Callable[[], Seconds]
 """Unix time. Workers take it at every step; tests hand in their own."""
@@ -55,7 +56,7 @@ async def run(worker: Worker, *, interval_seconds: float, stop: asyncio.Event) -
             raise
         except (ChainError, SignerError, AttestationUnavailable, CustodyError) as error:
             failures += 1
-            _log.warning("%s: %s: %s", worker.name, type(error).__name__, error)
+            _log.warning("failed", worker=worker.name, error=type(error).__name__, detail=str(error))
             await _pause(stop, pause_seconds(failures, base_seconds=interval_seconds))
             continue
         failures = 0

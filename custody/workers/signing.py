@@ -18,7 +18,7 @@ from custody.application.ports.verification import (
     TransactionInvalid,
 )
 from custody.domain.deposit import Coin
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from custody.workers.outflow_case import OutflowCase
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset, Sats, Wei

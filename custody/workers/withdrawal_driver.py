@@ -3,15 +3,16 @@
 Every step writes its intention down by a use case before anybody outside hears of it, and asks only what
 may be asked twice: signers answer the same receipt and the same signatures again, nodes say that they have
 a transaction already. So a crash anywhere is answered by doing the same step again;
-`custody.domain.withdrawal.RECOVERY` says which.
+`custody.domain.withdrawal_states.RECOVERY` says which.
 
 What happens to a transaction in a block is the watchers' to see.
 """
 
-import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
+
+import structlog
 
 from custody.application import attempts, planning, receipts, withdrawals
 from custody.application.ports.chains import (
@@ -27,10 +28,11 @@ from custody.application.ports.store import Store
 from custody.application.ports.verification import PayoutVerifier, TransactionInvalid
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
-from custody.domain.outflow import Attempt, Withdrawal
-from custody.domain.withdrawal import SPENDABLE, WithdrawalState
+from custody.domain.withdrawal import Attempt, Withdrawal
+from custody.domain.withdrawal_states import SPENDABLE, WithdrawalState
 from custody.workers.chain_health import ChainHealth
-from custody.workers.coin_selection import CoinsInsufficient, FeesUnaffordable, select_coins
+from custody.workers.coin_selection import CoinsInsufficient, select_coins
+from custody.workers.fees import FeesUnaffordable
 from custody.workers.outflow_case import OutflowCase, read_case
 from custody.workers.pauses import Pauses
 from custody.workers.pricing import FeePricing
@@ -50,7 +52,7 @@ PASSING: Final = frozenset({Tag.TIMELOCK_RUNNING, Tag.STALE_TIP, Tag.CLOCK_SKEW}
 """Refusals that pass by themselves: asked again soon, without a growing pause."""
 
 Step = Callable[[OutflowCase], Awaitable[bool]]
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class WithdrawalDriver:
@@ -134,7 +136,7 @@ class WithdrawalDriver:
             FeesUnaffordable,
             TransactionInvalid,
         ) as error:
-            _log.warning("%s of %s: %s: %s", *_key(withdrawal), type(error).__name__, error)
+            _log.warning("failed", **_named(withdrawal), error=type(error).__name__, detail=str(error))
             self._pauses.failed(_key(withdrawal), now=self._clock())
             return False
         if progress:
@@ -225,11 +227,17 @@ class WithdrawalDriver:
         try:
             await question(case, signer)
         except SignerRefused as refusal:
-            _log.warning("%s of %s: %s", *_key(case.withdrawal), refusal)
+            _log.warning("refused", **_named(case.withdrawal), signer=signer, detail=str(refusal))
             await self._record_refusal(case, refusal)
             self._pause_after(refusal, subject)
         except (SignerError, TransactionInvalid) as error:
-            _log.warning("%s of %s: %s: %s", *_key(case.withdrawal), type(error).__name__, error)
+            _log.warning(
+                "failed",
+                **_named(case.withdrawal),
+                signer=signer,
+                error=type(error).__name__,
+                detail=str(error),
+            )
             self._pauses.failed(subject, now=self._clock())
         else:
             return True
@@ -245,7 +253,12 @@ class WithdrawalDriver:
             raise
         except CustodyError as error:
             # A receipt that does not verify proves nothing and is not kept; the refusal itself was heard.
-            _log.warning("a refusal of %s was not recorded: %s", refusal.signer, error)
+            _log.warning(
+                "refusal was not recorded",
+                **_named(case.withdrawal),
+                signer=refusal.signer,
+                detail=str(error),
+            )
 
     def _pause_after(self, refusal: SignerRefused, subject: tuple[str, str, SignerId]) -> None:
         now = self._clock()
@@ -260,7 +273,7 @@ class WithdrawalDriver:
         try:
             await self._send(case, attempt)
         except FeeTooLow as refused:
-            _log.info("%s of %s: %s", *_key(case.withdrawal), refused)
+            _log.info("fee too low", **_named(case.withdrawal), detail=str(refused))
             return await self._attempt(case)
         command = attempts.MarkBroadcast(
             account=case.withdrawal.account, withdrawal=case.withdrawal.withdrawal, attempt=attempt.number
@@ -294,7 +307,7 @@ class WithdrawalDriver:
                 await self._send(case, attempt)
         except BroadcastRejected as error:
             # An earlier attempt may stand in a block already: the watcher will say so.
-            _log.info("%s of %s: %s", *_key(case.withdrawal), error)
+            _log.info("not taken again", **_named(case.withdrawal), detail=str(error))
             return isinstance(error, FeeTooLow)
         return False
 
@@ -318,3 +331,8 @@ class WithdrawalDriver:
 
 def _key(withdrawal: Withdrawal) -> tuple[str, str]:
     return withdrawal.withdrawal, withdrawal.account
+
+
+def _named(withdrawal: Withdrawal) -> dict[str, str]:
+    """What a log line is about."""
+    return {"account": withdrawal.account, "withdrawal": withdrawal.withdrawal}

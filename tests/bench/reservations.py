@@ -7,7 +7,7 @@ from bailee.custody.v1.lien_service_pb2 import ReserveLienRequest
 
 from custody.application import liens
 from custody.application.liens import ReserveLien
-from custody.domain.collateral import PriceSet
+from custody.domain.price import PriceSet
 from custody.rpc.codec import names
 from signers.statements.identifiers import Seconds
 from tests.bench.accounts import ENGINE, Book

@@ -18,10 +18,11 @@ from google.protobuf import descriptor_pb2, descriptor_pool, wrappers_pb2
 
 from custody import logs, memory
 from custody.adapters.sqlite.store import SqliteStore
+from custody.configuration import Limits
 from custody.rpc.backend import Backend
 from custody.rpc.calls import Call
 from custody.rpc.feed import Feed
-from custody.rpc.interceptors import OURS
+from custody.rpc.interceptors import OURS, DeadlineLimits
 from custody.rpc.pagination import KEY_BYTES, PageTokens
 from custody.rpc.principals import Directory
 from custody.rpc.reports import Reports
@@ -92,10 +93,17 @@ def terms(folder: Path) -> ServerTerms:
         key=folder / "server.key",
         authority=folder / "authority.pem",
     )
+    limits = Limits()
     return ServerTerms(
         address="127.0.0.1:0",
         credentials=server_credentials(files),
         directory=Directory([ENGINE], allowed=dict.fromkeys((*SERVICES, ECHO), frozenset({ENGINE.name}))),
+        deadlines=DeadlineLimits(
+            unary_seconds_max=limits.unary_deadline_seconds_max,
+            stream_seconds_max=limits.stream_deadline_seconds_max,
+        ),
+        concurrent_calls_max=limits.concurrent_calls_max,
+        calls_per_caller_max=limits.calls_per_caller_max,
     )
 
 

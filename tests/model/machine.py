@@ -23,9 +23,9 @@ from custody.domain.account import Halt
 from custody.domain.errors import CustodyError, RequestIdReused
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.ledger import Posting, recompute
-from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import UNITS_PER_COIN, Asset
 from signers.statements.identifiers import Seconds
 from signers.statements.report import ValueStatus

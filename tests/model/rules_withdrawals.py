@@ -21,9 +21,9 @@ from custody.domain.errors import (
     WithdrawalOpen,
 )
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Capacity, Withdrawal
-from custody.domain.withdrawal import CANCELLABLE, LAPSABLE, OPEN, WithdrawalState
-from custody.workers.coin_selection import RELAY_RATE, payout_vsize
+from custody.domain.withdrawal import Capacity, Withdrawal
+from custody.domain.withdrawal_states import LAPSABLE, OPEN, WithdrawalState
+from custody.workers.fees import RELAY_RATE, payout_vsize
 from signers.statements.amounts import Asset, amount_of
 from signers.statements.refusals import Tag
 from tests.model.claims import OutflowClaim
@@ -35,6 +35,7 @@ LEAST = 600
 UNITS = st.integers(LEAST, 60_000)
 CAPS = {Asset.BTC: st.integers(3_000, 40_000), Asset.ETH: st.integers(100, 2_000)}
 AWAITING = WithdrawalState.AWAITING_SIGNATURES
+CANCELLABLE = {WithdrawalState.REQUESTED, AWAITING}
 
 
 class WithdrawalRules(ChainRules):

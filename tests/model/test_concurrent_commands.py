@@ -106,7 +106,7 @@ async def race(custody: Custody, folder: Path, acts: Sequence[Act]) -> None:
             assert isinstance(first, RACES), first
         elif kind in ("withdraw", "lien"):
             assert not isinstance(second, BaseException)
-            assert first.value == second.value
+            assert first == second
     await store.read(lambda snapshot: check(custody, snapshot))
     await store.close()
 

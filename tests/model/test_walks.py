@@ -11,7 +11,7 @@ import pytest
 from custody.application.ports.chains import FeeRate
 from custody.domain.account import Halt
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.withdrawal import SPENDABLE, WithdrawalState
+from custody.domain.withdrawal_states import SPENDABLE, WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.refusals import Tag
 from tests.model.test_ledger_machine import Everything

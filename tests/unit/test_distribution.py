@@ -5,7 +5,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from custody.domain.withdrawal import diagram
+from custody.domain.withdrawal_states import diagram
 
 ROOT = Path(__file__).parents[2]
 

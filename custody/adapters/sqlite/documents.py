@@ -18,10 +18,10 @@ from enum import Enum
 from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
 from custody.domain.account import PledgeAccount
-from custody.domain.collateral import PublishedPrice
 from custody.domain.destination import AllowedDestination
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
+from custody.domain.price import PublishedPrice
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Amount, Asset, Sats, Wei, amount_of
 from signers.statements.envelope import Envelope, Signature
 from signers.statements.identifiers import KeyId

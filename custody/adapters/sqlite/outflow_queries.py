@@ -11,8 +11,8 @@ from custody.adapters.sqlite.queries import FIRST, Queries, marks
 from custody.application.ports.store import ROWS_MAX
 from custody.domain.destination import AllowedDestination
 from custody.domain.identifiers import TransactionId, WithdrawalId
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, DestinationId
 

@@ -19,8 +19,8 @@ from custody.application.ports.store import (
     SignedReport,
 )
 from custody.domain.account import PledgeAccount
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.errors import CustodyError, SubscriberTooSlow
+from custody.domain.price import PriceSet, PublishedPrice
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import AccountId, EntityId
 
@@ -123,42 +123,3 @@ class SqliteSubscription:
                 raise self._end
             self._arrived.clear()
             await self._arrived.wait()
-
-
-class Waiters:
-    """Callers that wait for an account to reach a sequence. On the event loop only."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[AccountId, list[tuple[int, asyncio.Future[None]]]] = {}
-
-    def add(self, account: AccountId, sequence: int) -> asyncio.Future[None]:
-        """A future that is done once the account is there."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(account, []).append((sequence, future))
-        return future
-
-    def reached(self, changes: Iterable[Notice]) -> None:
-        """Wake who waited for these changes, and forget who gave up."""
-        if not self._waiting:
-            return
-        for change in changes:
-            if isinstance(change, Change) and change.account in self._waiting:
-                self._wake(change)
-
-    def _wake(self, change: Change) -> None:
-        later = []
-        for sequence, future in self._waiting.pop(change.account):
-            if sequence > change.sequence and not future.done():
-                later.append((sequence, future))
-            elif not future.done():
-                future.set_result(None)
-        if later:
-            self._waiting[change.account] = later
-
-    def fail(self, reason: CustodyError) -> None:
-        """The store has stopped."""
-        for waiting in self._waiting.values():
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(reason)
-        self._waiting.clear()

@@ -24,9 +24,9 @@ from custody.application.ports.store import (
     SignedReport,
 )
 from custody.domain.account import AccountState, Onboarding, PledgeAccount, Watched
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.ledger import Balances, Cause, CauseKind, Posting
 from custody.domain.lien import Lien
+from custody.domain.price import PriceSet, PublishedPrice
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import (
@@ -201,8 +201,8 @@ class SqliteSnapshot(ChainQueries, OutflowQueries):
         )
 
     def batch_head(self) -> BatchHead | None:
-        row = self._one("SELECT sequence, digest, at FROM report_batches ORDER BY sequence DESC LIMIT 1")
-        return None if row is None else BatchHead(sequence=row[0], digest=Digest(row[1]), at=row[2])
+        row = self._one("SELECT sequence, digest FROM report_batches ORDER BY sequence DESC LIMIT 1")
+        return None if row is None else BatchHead(sequence=row[0], digest=Digest(row[1]))
 
     def outcome(self, key: RequestKey) -> Outcome | None:
         row = self._one(

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from custody.adapters.sqlite.migrations import migrate
-from custody.adapters.sqlite.projection import SqliteProjection, SqliteSubscription, Waiters
+from custody.adapters.sqlite.projection import SqliteProjection, SqliteSubscription
 from custody.adapters.sqlite.snapshot import SqliteSnapshot, position
 from custody.adapters.sqlite.writer import Job, Writer
 from custody.application.ports.store import (
     ROWS_MAX,
-    Committed,
     Notice,
     Projection,
     Scope,
@@ -31,7 +30,6 @@ from custody.application.ports.store import (
 )
 from custody.domain.account import PledgeAccount
 from custody.domain.errors import StoreUnavailable
-from signers.statements.identifiers import AccountId
 
 T = TypeVar("T")
 
@@ -50,7 +48,6 @@ class SqliteStore:
         self._reader_state = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
         self._subscriptions: set[SqliteSubscription] = set()
-        self._waiters = Waiters()
         self._submitted: list[Job] = []
         self._stopped: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
@@ -79,11 +76,9 @@ class SqliteStore:
             os.close(lock)
             raise
 
-    def execute(
-        self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False
-    ) -> Awaitable[Committed[T]]:
+    def execute(self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False) -> Awaitable[T]:
         """As `Store.execute`."""
-        future: asyncio.Future[Committed[T]] = self._loop.create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
         if self._closing or self._stopped.done():
             future.set_exception(StoreUnavailable("the store has stopped"))
             return future
@@ -131,12 +126,6 @@ class SqliteStore:
         finally:
             self._subscriptions.discard(subscription)
 
-    async def wait_for(self, account: AccountId, sequence: int) -> None:
-        """As `Store.wait_for`."""
-        known = self._projection.account(account)
-        if known is None or known.sequence < sequence:
-            await self._waiters.add(account, sequence)
-
     async def stopped(self) -> None:
         """Return once the store was closed.
 
@@ -176,7 +165,6 @@ class SqliteStore:
         if notices:
             for subscription in self._subscriptions:
                 subscription.offer(notices)
-            self._waiters.reached(notices)
         for job in jobs:
             if job.future.done():
                 continue
@@ -194,7 +182,6 @@ class SqliteStore:
     def _end(self, reason: StoreUnavailable) -> None:
         for subscription in self._subscriptions:
             subscription.end(reason)
-        self._waiters.fail(reason)
 
 
 def _take_over(path: Path) -> int:

@@ -22,12 +22,12 @@ from custody.application.ports.store import (
 )
 from custody.domain.account import Onboarding, PledgeAccount
 from custody.domain.chain_view import WINDOW_BLOCKS, BlockRef
-from custody.domain.collateral import PublishedPrice
 from custody.domain.deposit import Coin, Deposit, FinalisedBalance
 from custody.domain.destination import AllowedDestination
 from custody.domain.ledger import Balances, Entry, LedgerViolation
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
+from custody.domain.price import PublishedPrice
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from custody.adapters.sqlite.projection import SqliteProjection
 from custody.adapters.sqlite.unit_of_work import SqliteUnitOfWork
-from custody.application.ports.store import Committed, Notice, UnitOfWork
+from custody.application.ports.store import Notice, UnitOfWork
 from custody.domain.errors import StoreUnavailable
 from custody.domain.ledger import LedgerViolation
 
@@ -31,7 +31,7 @@ class Job:
     future: Any
     """The caller's future; only the event loop touches it."""
     validate_only: bool = False
-    value: Committed[Any] | None = None
+    value: Any = None
     error: Exception | None = None
 
 
@@ -144,7 +144,7 @@ class Writer:
         execute = self._connection.execute
         execute("SAVEPOINT command")
         try:
-            value = job.command(uow)
+            job.value = job.command(uow)
         except sqlite3.IntegrityError as error:
             # A constraint of the schema held where a rule of the domain should have: this command's fault
             # alone.
@@ -154,10 +154,6 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever a command raises is its caller's to hear
             job.error = error
         else:
-            sequences = {name: account.sequence for name, account in uow.accounts_written.items()}
-            changes = uow.changes_written
-            position = changes[-1].position if changes else self._projection.position
-            job.value = Committed(value, sequences, position)
             if not job.validate_only:
                 execute("RELEASE command")
                 return True

@@ -79,26 +79,6 @@ class BitcoinWatch:
     """Unspent outputs at those scripts, 36 bytes as inputs carry them (`outpoint_wire`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
-    """A Bitcoin transaction stands in a block of the active chain."""
-
-    block: BlockRef
-
-
-@dataclass(frozen=True, slots=True)
-class InMempool:
-    """A Bitcoin transaction is known and waits for a block."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotSeen:
-    """The nodes know of no such transaction."""
-
-
-TransactionPlace = Confirmed | InMempool | NotSeen
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class FeeRate:
     """Satoshi per 1,000 virtual bytes, rounded up."""
@@ -117,8 +97,6 @@ class UnspentOutput:
     outpoint: Outpoint
     script: ScriptPubKey
     amount: Sats
-    height: int
-    """Of the block that made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +148,6 @@ class BitcoinChain(Protocol):
         """
         ...
 
-    async def place(self, txid: TxId) -> TransactionPlace:
-        """Where a transaction stands. Needs nodes with `txindex=1` once it has confirmed."""
-        ...
-
     async def broadcast(self, raw: bytes) -> TxId:
         """Hand a transaction to every node. One that is already in the mempool or the chain is a success.
 
@@ -192,7 +166,7 @@ class BitcoinChain(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountState:
+class ProvenState:
     """An externally owned account at one block, proven against that block's state root (EIP-1186)."""
 
     address: EthereumAddress
@@ -215,8 +189,6 @@ class FeeQuote:
 class Executed:
     """An Ethereum transaction stands in a block of the canonical chain."""
 
-    tx_hash: TxId
-    """Of the Ethereum transaction: 32 bytes in hexadecimal without 0x, as a Bitcoin id is written."""
     block: BlockHeader
     succeeded: bool
     """False: nothing arrived, and the fee was paid."""
@@ -247,7 +219,7 @@ class EthereumChain(Protocol):
         """
         ...
 
-    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> AccountState:
+    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> ProvenState:
         """Balance and nonce after `block`, proven against its state root.
 
         Raises:
@@ -269,7 +241,11 @@ class EthereumChain(Protocol):
         ...
 
     async def executed(self, tx_hash: TxId) -> Executed | None:
-        """What became of a transaction; `None` while it is in no block."""
+        """What became of a transaction; `None` while it is in no block.
+
+        Args:
+            tx_hash: 32 bytes in hexadecimal without 0x, as a Bitcoin id is written.
+        """
         ...
 
 
@@ -278,33 +254,19 @@ class ChainError(Exception):
 
 
 class ChainUnavailable(ChainError):
-    """Too few nodes answered in time.
-
-    Attributes:
-        answered: how many did.
-        needed: how many the deployment asks for.
-        causes: what the others said, for a person.
-    """
+    """Too few nodes answered in time."""
 
     def __init__(self, *, answered: int, needed: int, causes: Sequence[str]) -> None:
+        """Say how many answered, how many the deployment asks for, and what the others said."""
         super().__init__(f"{answered} of {needed} needed nodes answered: {'; '.join(causes)}")
-        self.answered = answered
-        self.needed = needed
-        self.causes = tuple(causes)
 
 
 class NodesDisagree(ChainError):
-    """Nodes answered differently: values are disputed and nothing leaves until they agree.
-
-    Attributes:
-        subject: what was asked.
-        answers: the different answers.
-    """
+    """Nodes answered differently: values are disputed and nothing leaves until they agree."""
 
     def __init__(self, *, subject: str, answers: Sequence[str]) -> None:
+        """Say what was asked, and the different answers."""
         super().__init__(f"{subject}: {' / '.join(answers)}")
-        self.subject = subject
-        self.answers = tuple(answers)
 
 
 class WrongNetwork(ChainError):

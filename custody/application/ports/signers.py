@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, SignerId
-from signers.statements.receipt import Act
 from signers.statements.refusals import Tag
-
-INPUTS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,6 @@ class Signers(Protocol):
         SignerAnswerInvalid: the answer is not what the protocol says.
     """
 
-    @property
-    def ids(self) -> tuple[SignerId, ...]:
-        """The signers, in the order of the configuration."""
-        ...
-
     async def create_account_key(
         self, signer: SignerId, *, account: AccountId, asset: Asset
     ) -> CreatedKey | HeldBy:
@@ -112,10 +104,6 @@ class Signers(Protocol):
         self, signer: SignerId, *, intent_digest: Digest, fee: Wei, announce_receipts: Sequence[Envelope]
     ) -> EthereumAttempt:
         """The holder's signed attempt. `fee` is the most it may cost, a multiple of 21,000 gas."""
-        ...
-
-    async def receipt(self, signer: SignerId, *, intent_digest: Digest, act: Act) -> Envelope | None:
-        """A receipt again; `None` where the signer has given none."""
         ...
 
 

@@ -4,22 +4,22 @@ A command is a synchronous function of a `UnitOfWork`; it may be run again and d
 through it. `execute` returns once the command is durable. An adapter runs commands one at a time or as if.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, Protocol, TypeVar, final
+from typing import Final, Protocol, TypeVar, final
 
 from custody.domain.account import AccountState, Onboarding, PledgeAccount, Watched
 from custody.domain.chain_view import BlockRef
-from custody.domain.collateral import PriceSet, PublishedPrice
 from custody.domain.deposit import Coin, Deposit, FinalisedBalance, Outpoint
 from custody.domain.destination import AllowedDestination
 from custody.domain.identifiers import DepositId, RequestId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances, Cause, Entry, Posting
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.price import PriceSet, PublishedPrice
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, DestinationId, Digest, EntityId, LienId, Seconds
@@ -27,7 +27,6 @@ from signers.statements.policy import Policy
 from signers.statements.report import ReportBatch
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 ROWS_MAX: Final = 1000
 """The most rows one query returns."""
@@ -65,7 +64,6 @@ class BatchHead:
 
     sequence: int
     digest: Digest
-    at: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +118,6 @@ class PricesPublished:
 
 
 Notice = Change | ReportPublished | PricesPublished
-
-
-@dataclass(frozen=True, slots=True)
-class Committed(Generic[T_co]):
-    """A durable command."""
-
-    value: T_co
-    sequences: Mapping[AccountId, int]
-    """The sequence of every account it changed, to read one's own write with."""
-    position: Position
 
 
 @final
@@ -357,10 +345,8 @@ class Projection(Protocol):
 class Store(Protocol):
     """Durable commands over units of work."""
 
-    def execute(
-        self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False
-    ) -> Awaitable[Committed[T]]:
-        """Run a command and wait until it is durable.
+    def execute(self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False) -> Awaitable[T]:
+        """Run a command, wait until it is durable, and give what it returned.
 
         Args:
             command: synchronous and re-runnable; what it raises undoes it alone and is raised here.
@@ -384,9 +370,6 @@ class Store(Protocol):
         Args:
             bound: how many notices may wait before the subscriber is ended as too slow.
         """
-
-    async def wait_for(self, account: AccountId, sequence: int) -> None:
-        """Return once the account has reached the sequence. The caller bounds the waiting."""
 
     async def stopped(self) -> None:
         """Return once the store was closed.

@@ -8,7 +8,7 @@ from typing import Protocol
 from custody.domain.account import OwnershipProof
 from custody.domain.deposit import Coin
 from custody.domain.identifiers import TransactionId
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements.account import Account
 from signers.statements.amounts import Sats, Wei
 from signers.statements.identifiers import CompressedKey, EthereumAddress, SignerId

@@ -1,6 +1,4 @@
-"""From requests to commands. Every field of a request ends in its command or stands in `TRANSPORT`."""
-
-from typing import Final
+"""From requests to commands."""
 
 from bailee.custody.v1 import account_pb2
 from bailee.custody.v1 import account_service_pb2 as account_rpc
@@ -29,9 +27,6 @@ from signers.statements.identifiers import (
     LienId,
     ScriptPubKey,
 )
-
-TRANSPORT: Final = frozenset({"validate_only", "page_size", "page_token"})
-"""Fields that say how a call is answered, not what it asks for."""
 
 
 def create_account(request: account_rpc.CreateAccountRequest, *, custodian: Party) -> CreateAccount:

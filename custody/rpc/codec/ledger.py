@@ -5,11 +5,11 @@ from typing import Final
 from bailee.custody.v1 import cause_pb2, deposit_pb2, lien_pb2, policy_pb2, posting_pb2, price_pb2
 
 from custody.application.ports.store import SignedPolicy
-from custody.domain.collateral import PublishedPrice
 from custody.domain.deposit import Deposit, DepositState
 from custody.domain.identifiers import etag_of
 from custody.domain.ledger import CauseKind, Posting
 from custody.domain.lien import Lien, LienState
+from custody.domain.price import PublishedPrice
 from custody.rpc.codec import names, values
 
 DEPOSIT_STATES: Final = {

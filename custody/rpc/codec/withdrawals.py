@@ -4,9 +4,9 @@ from typing import Final
 
 from bailee.custody.v1.withdrawal_pb2 import Withdrawal
 
-from custody.domain import outflow
-from custody.domain.outflow import Capacity
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain import withdrawal as domain
+from custody.domain.withdrawal import Capacity
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.rpc.codec import names, values
 from signers.statements.identifiers import EntityId
 from signers.statements.intent import Anchor, OutpointAnchor
@@ -38,7 +38,7 @@ ACTS: Final = {
 }
 
 
-def withdrawal(of: outflow.Withdrawal, *, network: Network, tip_height: int = 0) -> Withdrawal:
+def withdrawal(of: domain.Withdrawal, *, network: Network, tip_height: int = 0) -> Withdrawal:
     """A withdrawal, with the depth of its transaction below `tip_height` where it has one."""
     return Withdrawal(
         name=names.withdrawal(of.account, of.withdrawal),
@@ -68,13 +68,13 @@ def withdrawal(of: outflow.Withdrawal, *, network: Network, tip_height: int = 0)
     )
 
 
-def _signature(of: outflow.Collected) -> Withdrawal.Signature:
+def _signature(of: domain.Collected) -> Withdrawal.Signature:
     return Withdrawal.Signature(
         role=ROLES[of.capacity], entity=of.entity, key_id=of.keyid, sign_time=values.time(of.at)
     )
 
 
-def _missing(of: outflow.Missing) -> Withdrawal.MissingSignature:
+def _missing(of: domain.Missing) -> Withdrawal.MissingSignature:
     return Withdrawal.MissingSignature(
         role=ROLES[of.capacity],
         entities=of.entities,
@@ -94,7 +94,7 @@ def _sentence(capacity: Capacity, entities: tuple[EntityId, ...], count: int) ->
             return f"{count} more of these have to approve: {who}"
 
 
-def _receipt(of: outflow.SignerAnswer) -> Withdrawal.Receipt:
+def _receipt(of: domain.SignerAnswer) -> Withdrawal.Receipt:
     return Withdrawal.Receipt(
         signer=of.signer,
         act=ACTS[of.act],
@@ -104,12 +104,12 @@ def _receipt(of: outflow.SignerAnswer) -> Withdrawal.Receipt:
     )
 
 
-def _attempts(of: outflow.Withdrawal, tip_height: int) -> list[Withdrawal.Attempt]:
+def _attempts(of: domain.Withdrawal, tip_height: int) -> list[Withdrawal.Attempt]:
     """Those that are signed: before that there is no transaction that could confirm."""
     return [_attempt(of, each, tip_height) for each in of.attempts if each.transaction_id is not None]
 
 
-def _attempt(of: outflow.Withdrawal, attempt: outflow.Attempt, tip_height: int) -> Withdrawal.Attempt:
+def _attempt(of: domain.Withdrawal, attempt: domain.Attempt, tip_height: int) -> Withdrawal.Attempt:
     message = Withdrawal.Attempt(
         number=attempt.number,
         transaction_id=attempt.transaction_id or "",
@@ -125,7 +125,7 @@ def _attempt(of: outflow.Withdrawal, attempt: outflow.Attempt, tip_height: int) 
     return message
 
 
-def _attempt_state(of: outflow.Withdrawal, attempt: outflow.Attempt) -> "Withdrawal.Attempt.State":
+def _attempt_state(of: domain.Withdrawal, attempt: domain.Attempt) -> "Withdrawal.Attempt.State":
     if of.confirmation is not None and of.confirmation.attempt != attempt.number:
         return Withdrawal.Attempt.STATE_REPLACED
     if of.confirmation is not None:

@@ -145,7 +145,6 @@ async def test_a_node_of_another_network_is_refused(nodes: Nodes) -> None:
     head = await real.chain.head()
     raw = transfer(fresh_account(), fresh_address(), 1, nonce=0)
     for use in (
-        wrong.check_network(),
         wrong.head(),
         wrong.account_at(fresh_address(), head),
         wrong.broadcast(raw),

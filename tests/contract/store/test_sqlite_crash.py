@@ -126,7 +126,7 @@ async def test_what_is_only_ever_added_cannot_be_changed_removed_or_replaced(
     store = await SqliteStore.open(tmp_path / "custody.db")
 
     async def run(sql: str) -> Any:
-        return (await store.execute(lambda uow: uow._execute(sql).fetchall())).value  # type: ignore[attr-defined]
+        return await store.execute(lambda uow: uow._execute(sql).fetchall())  # type: ignore[attr-defined]
 
     await run(APPEND_ONLY[table])
     (before,) = await run(f"SELECT * FROM {table}")
@@ -177,5 +177,5 @@ async def test_the_database_says_full_and_wal(tmp_path: Path) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys")
         ]
     )
-    assert done.value == ["wal", 2, 1]
+    assert done == ["wal", 2, 1]
     await store.close()

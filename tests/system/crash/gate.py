@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from custody.application import withdrawals
 from custody.application.ports.store import Snapshot
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.main import Adapters
 from deploy.localnet.state import write_private
 

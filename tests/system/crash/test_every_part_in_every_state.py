@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from custody.domain.withdrawal import OPEN, WithdrawalState
+from custody.domain.withdrawal_states import OPEN, WithdrawalState
 from deploy.localnet.demo.payout import FINALITY_BLOCKS, TIMELOCK_BLOCKS, Payout, look, reach
 from deploy.localnet.demo.stage import state, until
 from signers.statements.amounts import Asset

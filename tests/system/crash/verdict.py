@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from custody.domain.withdrawal import OPEN
+from custody.domain.withdrawal_states import OPEN
 from deploy.localnet.demo.payout import Payout, Settled, reach
 from deploy.localnet.demo.reconciling import books_of, require_agreement
 from deploy.localnet.demo.stage import ACCOUNT, Stage, state

@@ -28,9 +28,8 @@ from custody.application import (
     withdrawals,
 )
 from custody.application.ports.store import SignedPolicy, UnitOfWork
-from custody.domain.account import OwnershipProof, PledgeAccount
+from custody.domain.account import Halt, OwnershipProof, PledgeAccount
 from custody.domain.chain_view import BlockRef
-from custody.domain.collateral import PriceSet
 from custody.domain.deposit import (
     BitcoinBlock,
     BitcoinDelta,
@@ -47,8 +46,9 @@ from custody.domain.errors import CustodyError
 from custody.domain.identifiers import RequestId, TransactionId, WithdrawalId
 from custody.domain.ledger import Balances
 from custody.domain.lien import Lien
-from custody.domain.outflow import PartialSignatures, Withdrawal
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
+from custody.domain.withdrawal import PartialSignatures, Withdrawal
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope
@@ -320,30 +320,34 @@ class Custody:
             at=Seconds(self.now - 1),
         )
 
+    def halt(self, why: Halt) -> PledgeAccount:
+        """Stop the account."""
+        return self.do(accounts.halt, self.account_id, why=why)
+
     # Bitcoin.
 
-    def mine(self, *movements: BitcoinMovement, count: int = 1) -> deposits.Applied:
+    def mine(self, *movements: BitcoinMovement, count: int = 1) -> None:
         """Blocks of which the first holds the movements."""
-        return self.apply_bitcoin(self.bitcoin.tip, [movements, *[()] * (count - 1)])
+        self.apply_bitcoin(self.bitcoin.tip, [movements, *[()] * (count - 1)])
 
-    def reorg(self, depth: int, blocks: Sequence[Sequence[BitcoinMovement]]) -> deposits.Applied:
+    def reorg(self, depth: int, blocks: Sequence[Sequence[BitcoinMovement]]) -> None:
         """Replace the newest `depth` blocks."""
         expected = self.bitcoin.tip
         base = self.bitcoin.fork(depth)
-        return self.apply_bitcoin(base, blocks, expected=expected)
+        self.apply_bitcoin(base, blocks, expected=expected)
 
     def apply_bitcoin(
         self,
         base: BlockRef | None,
         blocks: Sequence[Sequence[BitcoinMovement]],
         expected: BlockRef | None = None,
-    ) -> deposits.Applied:
+    ) -> None:
         added = []
         for movements in blocks:
             block, parent = self.bitcoin.next()
             added.append(BitcoinBlock(block=block, parent=parent, movements=tuple(movements)))
         delta = BitcoinDelta(expected_tip=expected or base, base=base, blocks=tuple(added))
-        return self.do(deposits.apply, delta)
+        self.do(deposits.apply, delta)
 
     def arrival(self, name: str, units: int) -> BitcoinMovement:
         """Somebody pays the account."""
@@ -364,7 +368,7 @@ class Custody:
         balance: int | None = None,
         nonce: int = 0,
         finalised: int | None = None,
-    ) -> deposits.Applied:
+    ) -> None:
         """Blocks of which the first holds the movements; with a balance, the last one is final."""
         base = self.ethereum.tip
         added = []
@@ -381,7 +385,7 @@ class Custody:
             finalised=final if balance is not None or base is None else None,
             balances=verified,
         )
-        return self.do(deposits.apply, delta)
+        self.do(deposits.apply, delta)
 
     def verified(self, balance: int, nonce: int = 0) -> VerifiedBalance:
         return VerifiedBalance(account=self.account_id, balance=Wei(balance), nonce=nonce)

@@ -17,7 +17,7 @@ from custody.adapters.ethereum_proofs import (
     read_header,
     verify_account,
 )
-from custody.application.ports.chains import AccountState, ChainDataInvalid
+from custody.application.ports.chains import ChainDataInvalid, ProvenState
 from signers.statements.amounts import Wei
 from signers.statements.identifiers import EthereumAddress
 
@@ -120,7 +120,7 @@ def refused(header: Header, proof: Sequence[bytes], because: str, address: Ether
 
 
 def test_an_honest_proof_shows_balance_and_nonce(header: Header, proof: list[bytes]) -> None:
-    assert verify_account(address=OURS, header=header, proof=proof) == AccountState(
+    assert verify_account(address=OURS, header=header, proof=proof) == ProvenState(
         address=OURS, block=header.block.ref, balance=Wei(BALANCE), nonce=NONCE
     )
 

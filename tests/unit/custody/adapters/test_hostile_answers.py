@@ -52,7 +52,7 @@ QUESTIONS: dict[str, Callable[[JsonRpc], Awaitable[Any]]] = {
     "bitcoin.raw_transaction": lambda rpc: ask(
         [bitcoin(rpc)], lambda node: node.raw_transaction(TxId(HASH), None)
     ),
-    "bitcoin.place": lambda rpc: ask([bitcoin(rpc)], lambda node: node.place(TxId(HASH))),
+    "bitcoin.knows": lambda rpc: ask([bitcoin(rpc)], lambda node: node._knows(TxId(HASH))),
     "bitcoin.broadcast": lambda rpc: ask([bitcoin(rpc)], lambda node: node.broadcast(b"\x02", TxId(HASH))),
     "bitcoin.fee_rate": lambda rpc: ask([bitcoin(rpc)], lambda node: node.fee_rate(6)),
     "bitcoin.unspent": lambda rpc: ask([bitcoin(rpc)], lambda node: node.unspent([SCRIPT])),

@@ -19,8 +19,8 @@ from custody.application.ports.verification import (
 )
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Coin, CoinOrigin, Outpoint
-from custody.domain.outflow import PartialSignatures
-from custody.workers.coin_selection import payout_vsize
+from custody.domain.withdrawal import PartialSignatures
+from custody.workers.fees import payout_vsize
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.identifiers import BlockHash, SignerId
 from signers.statements.intent import NonceAnchor, OutpointAnchor

@@ -26,7 +26,7 @@ from custody.application.ports.signers import (
     SignerUnavailable,
 )
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from deploy.localnet.certificates import Certificate, CertificateAuthority
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
@@ -68,9 +68,6 @@ class Signer(SignerServiceServicer):
 
     async def Sign(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         return await self._answer("Sign", request, context)
-
-    async def GetReceipt(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-        return await self._answer("GetReceipt", request, context)
 
 
 ONE = SignerId("signer-1")
@@ -242,16 +239,6 @@ async def test_an_ethereum_attempt(running: Running, world: World) -> None:
         await running.clients.sign_bitcoin(ONE, fee=Sats(1), inputs=[], **told)
 
 
-async def test_a_receipt_again_or_none(running: Running, world: World) -> None:
-    intent = world.intent(Asset.BTC)
-    receipt = world.announce_receipts(intent)[0]
-    running.signer.answers["GetReceipt"] = lambda _: pb.GetReceiptResponse(receipt=receipt.to_json())
-    call = running.clients.receipt
-    assert await call(ONE, intent_digest=intent.digest, act=Act.ANNOUNCED) == receipt
-    running.signer.fault = (grpc.StatusCode.NOT_FOUND, "none")
-    assert await call(ONE, intent_digest=intent.digest, act=Act.SIGNED) is None
-
-
 def refusal(reason: str, *, domain: str = "bailee.signer", **metadata: str) -> Status:
     detail = ProtoAny()
     detail.Pack(ErrorInfo(reason=reason, domain=domain, metadata=metadata))
@@ -336,7 +323,6 @@ async def test_a_server_with_another_certificate_is_never_asked(
 
 async def test_a_signer_that_is_not_there(own_certificate: Certificate, world: World) -> None:
     clients = SignerClients([endpoint(1)], identity=identity_of(own_certificate), timeout_seconds=1)
-    assert clients.ids == (ONE,)
     with pytest.raises(SignerUnavailable):
         await clients.create_account_key(ONE, account=world.account.account, asset=Asset.BTC)
     await clients.close()

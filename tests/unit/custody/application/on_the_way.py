@@ -1,7 +1,7 @@
 """A withdrawal of half a coin at each stage of its way, before anything has left."""
 
 from custody.domain.deposit import Outpoint
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Sats
 from tests.unit.custody.scenario import Custody, txid
 

@@ -9,8 +9,8 @@ import pytest
 from custody.application import consents, destinations, liens, withdrawals
 from custody.application.access import acting_party
 from custody.domain.errors import PrincipalNotAllowed
-from custody.domain.outflow import Withdrawal
 from custody.domain.principal import Principal, Role
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.encumbrance import EncumbranceKind
 from signers.statements.identifiers import DestinationId

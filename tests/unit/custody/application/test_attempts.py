@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from custody.application import accounts, attempts, receipts, withdrawals
+from custody.application import attempts, receipts, withdrawals
 from custody.domain.account import Halt
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import AccountHalted, FieldInvalid, PolicyForbids, StateConflict
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState as S
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState as S
 from signers.statements.amounts import Sats, Wei
 from signers.statements.receipt import Act
 from signers.statements.refusals import Tag
@@ -126,7 +126,7 @@ def test_no_attempt_before_every_signer_announced(custody: Custody) -> None:
 
 def test_no_attempt_of_a_halted_account(custody: Custody) -> None:
     present = timelocked(custody)
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=Halt.RECONCILIATION))
+    custody.halt(Halt.RECONCILIATION)
     unchanged(custody, lambda: attempt(custody, present), AccountHalted)
 
 

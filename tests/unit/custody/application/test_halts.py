@@ -16,7 +16,7 @@ from tests.unit.custody.scenario import Custody, active, unchanged
 
 def halted(halt: Halt) -> Custody:
     custody = active()
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=halt))
+    custody.halt(halt)
     return custody
 
 
@@ -49,7 +49,7 @@ def test_a_halt_is_on_record_and_the_same_again_changes_nothing() -> None:
     custody = halted(Halt.RECONCILIATION)
     assert last_cause(custody) == Cause(CauseKind.HALT, "reconciliation")
     before = custody.dump()
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=Halt.RECONCILIATION))
+    custody.halt(Halt.RECONCILIATION)
     assert custody.dump() == before
 
 
@@ -80,7 +80,7 @@ def test_comparing_opens_nothing_that_was_not_lifted() -> None:
 
 def test_lifting_one_halt_leaves_the_others() -> None:
     custody = halted(Halt.UNKNOWN_SPEND)
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=Halt.RECONCILIATION))
+    custody.halt(Halt.RECONCILIATION)
     lift(custody)
     found = compare(custody, agree=True)
     assert found.halts == {Halt.UNKNOWN_SPEND}
@@ -107,5 +107,5 @@ def test_a_halt_that_is_not_there_is_not_lifted() -> None:
 def test_a_halt_is_lifted_by_who_has_seen_every_halt() -> None:
     custody = halted(Halt.RECONCILIATION)
     seen = custody.account.etag
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=Halt.UNKNOWN_SPEND))
+    custody.halt(Halt.UNKNOWN_SPEND)
     unchanged(custody, lambda: lift(custody, etag=seen), EtagStale)

@@ -8,9 +8,9 @@ from custody.application import planning, withdrawals
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import FieldInvalid, StatementStale
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import OPEN
-from custody.domain.withdrawal import WithdrawalState as S
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import OPEN
+from custody.domain.withdrawal_states import WithdrawalState as S
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.identifiers import Seconds
 from signers.statements.refusals import Tag

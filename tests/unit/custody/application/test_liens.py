@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from custody.application import accounts, liens
+from custody.application import liens
 from custody.domain.account import Halt
-from custody.domain.collateral import PriceSet
 from custody.domain.errors import (
     AccountHalted,
     AccountNotActive,
@@ -24,6 +23,7 @@ from custody.domain.errors import (
     StatementStale,
 )
 from custody.domain.lien import Lien, LienState
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
@@ -125,8 +125,7 @@ def test_nothing_is_lent_before_the_addresses_are_proven() -> None:
 
 
 def test_nothing_is_lent_against_a_halted_account(custody: Custody) -> None:
-    halt = accounts.HaltAccount(account=custody.account_id, halt=Halt.RECONCILIATION)
-    custody.do(accounts.halt, halt)
+    custody.halt(Halt.RECONCILIATION)
     unchanged(custody, lambda: ask(custody, baseline(custody)), AccountHalted)
 
 

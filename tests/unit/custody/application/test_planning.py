@@ -9,7 +9,7 @@ from custody.application import planning
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import FieldInvalid, NotFound, StateConflict
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Withdrawal
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Asset, Wei
 from signers.statements.identifiers import IntentId
 from signers.statements.intent import NonceAnchor, OutpointAnchor

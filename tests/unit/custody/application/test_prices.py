@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from custody.application import prices
-from custody.domain.collateral import PublishedPrice
 from custody.domain.errors import (
     FieldInvalid,
     StatementMalformed,
@@ -14,12 +13,14 @@ from custody.domain.errors import (
     StatementSignature,
     StatementStale,
 )
+from custody.domain.price import PublishedPrice
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Currency, Seconds
 from signers.statements.network import Network
 from signers.statements.price import Price
 from signers.statements.report import ValueStatus
+from signers.statements.valuation import Quote
 from tests.factories import Person
 from tests.unit.custody.scenario import Custody, unchanged
 
@@ -42,13 +43,16 @@ def publish(custody: Custody, *envelopes: Envelope) -> tuple[PublishedPrice, ...
     return custody.do(prices.publish, command, principal=custody.stranger)
 
 
+def worth(custody: Custody, asset: Asset) -> Quote:
+    return prices.quoted(custody.prices(), asset, policy=custody.world.policy, now=custody.now)
+
+
 def test_three_publishers_make_a_price(custody: Custody) -> None:
     publish(custody, *custody.world.prices(Asset.BTC))
-    found = custody.ask(prices.current, Asset.BTC, now=custody.now)
+    found = worth(custody, Asset.BTC)
     said = sorted(Price.parse(each.payload).price.units for each in custody.world.prices(Asset.BTC))
     assert (found.status, found.price, found.sources) == (ValueStatus.OK, str(said[1]), 3)
-    other = custody.ask(prices.current, Asset.ETH, now=custody.now)
-    assert other.status is ValueStatus.STALE
+    assert worth(custody, Asset.ETH).status is ValueStatus.STALE
 
 
 def test_a_later_price_replaces_the_earlier(custody: Custody) -> None:

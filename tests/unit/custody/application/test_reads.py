@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from custody.application import reads
-from custody.domain.errors import AccountNotActive, AccountNotFound, NotFound
+from custody.domain.errors import AccountNotFound
 from custody.domain.ledger import recompute
 from custody.domain.principal import Principal, Role
 from signers.statements.amounts import Asset, Sats
@@ -33,7 +33,6 @@ SCOPED: dict[str, Any] = {
     "withdrawal": lambda c: (reads.withdrawal, (c.account_id, "w-1")),
     "withdrawals": lambda c: (reads.withdrawals, (c.account_id,)),
     "postings": lambda c: (reads.postings, (c.account_id,)),
-    "report": lambda c: (reads.report, (c.account_id,)),
 }
 LISTS = {"destinations", "deposits", "liens", "withdrawals", "postings"}
 
@@ -57,23 +56,10 @@ def test_a_stranger_learns_nothing(custody: Custody, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(SCOPED) - {"report"}))
+@pytest.mark.parametrize("name", SCOPED)
 @pytest.mark.parametrize("who", ["pledgor", "engine", "custodian"])
 def test_the_parties_see_their_account(custody: Custody, name: str, who: str) -> None:
     assert read(custody, name, getattr(custody, who)) is not None
-
-
-def test_a_report_is_there_once_a_batch_covers_it(custody: Custody) -> None:
-    with pytest.raises(NotFound, match="no report"):
-        read(custody, "report", custody.engine)
-
-
-def test_an_account_on_its_way_has_no_report() -> None:
-    custody = Custody()
-    custody.pin()
-    custody.create_account()
-    with pytest.raises(AccountNotActive):
-        read(custody, "report", custody.engine)
 
 
 @pytest.mark.parametrize(("who", "count"), [("pledgor", 1), ("engine", 1), ("custodian", 1), ("stranger", 0)])

@@ -7,8 +7,8 @@ import pytest
 
 from custody.application import receipts
 from custody.domain.errors import StatementMismatch, StatementSignature
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState as S
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState as S
 from signers.statements.identifiers import Digest, Seconds, SignerId
 from signers.statements.receipt import Act
 from signers.statements.refusals import Tag

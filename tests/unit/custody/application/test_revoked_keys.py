@@ -7,8 +7,8 @@ import pytest
 from custody.application import consents, destinations
 from custody.domain.destination import AllowedDestination
 from custody.domain.errors import StatementSignature
-from custody.domain.outflow import Capacity, Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Capacity, Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements import quorum
 from signers.statements.amounts import Asset, Sats
 from signers.statements.envelope import Envelope

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from custody.application import accounts, consents, withdrawals
+from custody.application import consents, withdrawals
 from custody.domain.account import Halt
-from custody.domain.collateral import PriceSet
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import (
     AccountHalted,
@@ -29,9 +28,10 @@ from custody.domain.errors import (
     WithdrawalOpen,
 )
 from custody.domain.identifiers import Etag, WithdrawalId
-from custody.domain.outflow import Capacity, Withdrawal
+from custody.domain.price import PriceSet
 from custody.domain.principal import Principal, Role
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Capacity, Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import DestinationId, Digest, Seconds
@@ -104,7 +104,7 @@ def test_an_approver_asks_for_nothing(custody: Custody) -> None:
 
 
 def test_nothing_leaves_a_halted_account(custody: Custody) -> None:
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=Halt.UNKNOWN_SPEND))
+    custody.halt(Halt.UNKNOWN_SPEND)
     unchanged(custody, lambda: create(custody), AccountHalted)
 
 
@@ -280,7 +280,7 @@ def test_nobody_signs_what_has_expired(planned: Planned) -> None:
 
 def test_nobody_signs_for_a_halted_account(planned: Planned) -> None:
     custody = planned[0]
-    custody.do(accounts.halt, accounts.HaltAccount(account=custody.account_id, halt=Halt.UNKNOWN_SPEND))
+    custody.halt(Halt.UNKNOWN_SPEND)
     unchanged(custody, lambda: sign(planned), AccountHalted)
 
 

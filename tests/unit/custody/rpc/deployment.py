@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from custody.adapters.sqlite.store import SqliteStore
-from custody.domain.principal import Principal
+from custody.configuration import Limits
+from custody.domain.principal import Principal, Role
 from custody.rpc.backend import Backend
 from custody.rpc.feed import Feed
 from custody.rpc.interceptors import DeadlineLimits
@@ -36,6 +37,8 @@ STRANGER = "stranger.test"
 """Certified by the authority, and no principal."""
 BYSTANDER = "bystander.test"
 """A principal that no service lists."""
+LIMITS = Limits()
+"""As an operator has them who says nothing else."""
 _identities: dict[str, Identity] = {}
 
 R = TypeVar("R", bound=Message)
@@ -109,6 +112,7 @@ class Deployment:
     scenario: Scenario
     store: SqliteStore
     server: Server
+    directory: Directory
     feed: Feed
     path: Path
     channels: dict[str, aio.Channel] = field(default_factory=dict)
@@ -162,6 +166,12 @@ class Deployment:
         assert self.dump() == before
         return refused
 
+    def demote(self, word: str) -> None:
+        """From now on one of the scenario's principals may look at every account, and do nothing."""
+        principal = self.scenario.principals[word]
+        looking = replace(principal, roles=frozenset({Role.AUDITOR}))
+        self.directory._principals[principal.name] = looking
+
     def dump(self) -> str:
         """A digest of every row of every table: equal if and only if nothing was written."""
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
@@ -183,10 +193,16 @@ async def deployed(
     await scenario.look()
     feed = Feed(store)
     listening = asyncio.create_task(feed.run())
-    server = Server(_backend(scenario, feed), _terms(folder, scenario))
+    terms = _terms(folder, scenario)
+    server = Server(_backend(scenario, feed), terms)
     await server.start()
     deployment = Deployment(
-        scenario=scenario, store=store, server=server, feed=feed, path=folder / "custody.sqlite"
+        scenario=scenario,
+        store=store,
+        server=server,
+        directory=terms.directory,
+        feed=feed,
+        path=folder / "custody.sqlite",
     )
     try:
         yield deployment
@@ -224,4 +240,6 @@ def _terms(folder: Path, scenario: Scenario) -> ServerTerms:
         credentials=server_credentials(TlsFiles(certificate=certificate, key=key, authority=authority)),
         directory=Directory(every, allowed=dict.fromkeys(SERVICES, listed)),
         deadlines=DeadlineLimits(unary_seconds_max=60, stream_seconds_max=120),
+        concurrent_calls_max=LIMITS.concurrent_calls_max,
+        calls_per_caller_max=LIMITS.calls_per_caller_max,
     )

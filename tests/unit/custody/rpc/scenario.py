@@ -145,7 +145,7 @@ class Scenario:
         if word:
             more["principal"] = self.principals[word]
         now = self.now if at is None else at
-        return (await self.store.execute(lambda uow: use_case(uow, command, now=now, **more))).value
+        return await self.store.execute(lambda uow: use_case(uow, command, now=now, **more))
 
     async def pin_policy(self) -> None:
         world = self.world
@@ -329,7 +329,7 @@ class Scenario:
         await self.run(reporting.record_batch, reporting.RecordBatch(envelope=signed, reports=leaves))
 
     async def halt(self, halt: Halt) -> None:
-        await self.run(accounts.halt, accounts.HaltAccount(account=self.account, halt=halt))
+        await self.run(accounts.halt, self.account, why=halt)
 
     async def build(self) -> None:
         """One of everything."""

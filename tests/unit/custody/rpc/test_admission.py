@@ -156,5 +156,5 @@ async def test_a_deadline_is_required(name: str, seconds: float | None, at: At) 
     before = service.dump()
     refused = await service.refused(row.caller, name, row.request(service.scenario), seconds=seconds)
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "DEADLINE_REQUIRED")
-    assert refused.info.metadata["deadline_max_seconds"] == "120" if "Watch" in name else "60"
+    assert refused.info.metadata["deadline_max_seconds"] == ("120" if "Watch" in name else "60")
     assert service.dump() == before

@@ -1,16 +1,13 @@
 """Every state, cause, role and asset of the domain has its value in the protos, and the other way round."""
 
-import os
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, get_args
 
+import bdkpython as bdk
 import pytest
 from bailee.custody.v1 import account_pb2, amount_pb2, cause_pb2, deposit_pb2, destination_pb2, lien_pb2
 from bailee.custody.v1.withdrawal_pb2 import Withdrawal
-from embit import networks
-from embit.descriptor.checksum import add_checksum
-from embit.script import Script
 
 from custody.domain.account import AccountState, Halt
 from custody.domain.deposit import DepositState
@@ -18,14 +15,16 @@ from custody.domain.destination import DestinationState
 from custody.domain.errors import FieldInvalid
 from custody.domain.ledger import CauseKind
 from custody.domain.lien import LienState
-from custody.domain.outflow import Capacity
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Capacity
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.rpc.codec import accounts, addresses, ledger, names, values, withdrawals
+from signers.statements import multisig
 from signers.statements.account import EthereumCustody
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import EthereumAddress, ScriptPubKey
 from signers.statements.network import Network
 from signers.statements.receipt import Act
+from tests.factories import build_world
 
 ONLY_ON_THE_WIRE: dict[str, set[str]] = {
     "State": {"STATE_HALTED"},
@@ -80,43 +79,63 @@ SCRIPTS = {
 @pytest.mark.parametrize("kind", SCRIPTS)
 @pytest.mark.parametrize(
     ("network", "theirs"),
-    [(Network.MAINNET, "main"), (Network.TESTNET, "test"), (Network.REGTEST, "regtest")],
+    [
+        (Network.MAINNET, bdk.Network.BITCOIN),
+        (Network.TESTNET, bdk.Network.TESTNET4),
+        (Network.REGTEST, bdk.Network.REGTEST),
+    ],
 )
-def test_addresses_agree_with_another_library(kind: str, network: Network, theirs: str) -> None:
-    raw = SCRIPTS[kind]
-    assert addresses.bitcoin(ScriptPubKey(raw.hex()), network) == Script(raw).address(
-        networks.NETWORKS[theirs]
+def test_addresses_agree_with_another_library(kind: str, network: Network, theirs: bdk.Network) -> None:
+    script = bdk.Script(SCRIPTS[kind])
+    assert addresses.bitcoin(ScriptPubKey(SCRIPTS[kind].hex()), network) == str(
+        bdk.Address.from_script(script, theirs)
     )
 
 
 @pytest.mark.parametrize(
-    ("script", "address"),
+    ("script", "network", "address"),
     [  # BIP-350, test vectors for v0-v16 native segregated witness addresses
         (
             "0014751e76e8199196d454941c45d1b3a323f1433bd6",
+            Network.MAINNET,
             "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
         ),
         (
-            "5128751e76e8199196d454941c45d1b3a323f1433bd6751e76e8199196d454941c45d1b3a323f1433bd6",
-            "bc1pw508d6qejxtdg4y5r3zarvary0c5xw7kw508d6qejxtdg4y5r3zarvary0c5xw7kt5nd6y",
+            "00201863143c14c5166804bd19203356da136c985678cd4d27a1b8c6329604903262",
+            Network.TESTNET,
+            "tb1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3q0sl5k7",
         ),
-        ("6002751e", "bc1sw50qgdz25j"),
-        ("5210751e76e8199196d454941c45d1b3a323", "bc1zw508d6qejxtdg4y5r3zarvaryvaxxpcs"),
+        (
+            "512079be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+            Network.MAINNET,
+            "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",
+        ),
+        (
+            "5120000000c4a5cad46221b2a187905e5266362b99d5e91c6ce24d165dab93e86433",
+            Network.TESTNET,
+            "tb1pqqqqp399et2xygdj5xreqhjjvcmzhxw4aywxecjdzew6hylgvsesf3hn0c",
+        ),
     ],
 )
-def test_the_vectors_of_bip_350(script: str, address: str) -> None:
-    assert addresses.bitcoin(ScriptPubKey(script), Network.MAINNET) == address
+def test_the_vectors_of_bip_350(script: str, network: Network, address: str) -> None:
+    assert addresses.bitcoin(ScriptPubKey(script), network) == address
 
 
-@pytest.mark.parametrize("script", ["6a", "00", "0013" + "11" * 19, "0014" + "11" * 21, "5101aa", "00" * 83])
+@pytest.mark.parametrize(
+    "script", ["6a", "00", "0013" + "11" * 19, "0014" + "11" * 21, "5101aa", "5220" + "11" * 32, "00" * 83]
+)
 def test_a_script_without_an_address(script: str) -> None:
     assert addresses.bitcoin(ScriptPubKey(script), Network.MAINNET) == ""
 
 
+def test_the_vector_of_bip_380() -> None:
+    assert addresses.with_checksum("raw(deadbeef)") == "raw(deadbeef)#89f8spxm"
+
+
 def test_the_descriptor_checksum_agrees_with_another_library() -> None:
-    for _ in range(20):
-        text = "wsh(sortedmulti(2," + ",".join("02" + os.urandom(32).hex() for _ in range(3)) + "))"
-        assert addresses.with_checksum(text) == add_checksum(text)
+    for number in range(20):
+        text = multisig.descriptor(build_world(seed=str(number)).account.bitcoin.keys)
+        assert addresses.with_checksum(text) == str(bdk.Descriptor(text, bdk.NetworkKind.TEST))
 
 
 def test_the_checksum_of_eip_55() -> None:

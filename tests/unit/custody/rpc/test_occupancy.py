@@ -11,10 +11,10 @@ from bailee.custody.v1 import collateral_service_pb2 as rpc
 from grpc import aio
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
-from custody.rpc.interceptors import CALLS_PER_CALLER_MAX, CHECKS_PER_CERTIFICATE_MAX
+from custody.rpc.interceptors import CHECKS_PER_CERTIFICATE_MAX
 from custody.rpc.occupancy import Occupancy
 from custody.rpc.refusals import Overloaded
-from tests.unit.custody.rpc.deployment import STRANGER, Deployment, Refused
+from tests.unit.custody.rpc.deployment import LIMITS, STRANGER, Deployment, Refused
 from tests.unit.custody.rpc.rows import ACCOUNT, METHODS, ROWS
 
 HEALTH = "/grpc.health.v1.Health"
@@ -60,7 +60,7 @@ async def answered(service: Deployment, word: str) -> None:
 
 
 async def test_a_caller_holds_so_many_waiting_reads_and_keeps_nobody_else_out(deployment: Deployment) -> None:
-    waiting = [reading(deployment, "pledgor") for _ in range(CALLS_PER_CALLER_MAX + 1)]
+    waiting = [reading(deployment, "pledgor") for _ in range(LIMITS.calls_per_caller_max + 1)]
     async with one_too_many(waiting) as refused:
         assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
         assert refused.retry_after_ms == 1000
@@ -69,7 +69,7 @@ async def test_a_caller_holds_so_many_waiting_reads_and_keeps_nobody_else_out(de
 
 async def test_streams_of_health_count_like_every_other_call(deployment: Deployment) -> None:
     watch: Any = deployment.channel("pledgor").unary_stream(f"{HEALTH}/Watch")
-    streams = [watch(SERVING) for _ in range(CALLS_PER_CALLER_MAX)]
+    streams = [watch(SERVING) for _ in range(LIMITS.calls_per_caller_max)]
     for stream in streams:
         assert await stream.read()
     async with one_too_many([*streams, reading(deployment, "pledgor")]) as refused:

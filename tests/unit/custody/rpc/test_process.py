@@ -246,13 +246,19 @@ async def test_sigterm_ends_streams_finishes_calls_and_exits_with_0(tmp_path: Pa
                 name=f"{ACCOUNT}/collateralReport", min_account_sequence=10**6
             )
             under_way = asyncio.ensure_future(_outcome(call(request.SerializeToString(), timeout=2.0)))
-            await asyncio.sleep(0.3)
+            await _admitted_after(channel)
             process.process.send_signal(signal.SIGTERM)
 
             ended = await _outcome(_rest(stream))
             assert (ended.code(), Refused.read(ended).reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
             assert Refused.read(await under_way).reason == "SEQUENCE_NOT_REACHED"
         assert process.end()[0] == 0
+
+
+async def _admitted_after(channel: aio.Channel) -> None:
+    """Once this answers, the service has begun what was sent before it on the same connection."""
+    quick: Any = channel.unary_unary("/bailee.custody.v1.CollateralService/ListAccounts")
+    await quick(rpc.ListAccountsRequest().SerializeToString(), timeout=10)
 
 
 async def _rest(stream: Any) -> None:

@@ -13,9 +13,11 @@ from signers.statements.amounts import Asset
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.envelope import Envelope, Signature, sign
 from signers.statements.identifiers import LienId
+from signers.statements.refusals import Tag
 from tests.unit.custody.rpc.conftest import At
 from tests.unit.custody.rpc.deployment import Deployment, deployed
-from tests.unit.custody.rpc.rows import METHODS, ROWS, WRITES, encumbrance
+from tests.unit.custody.rpc.rows import METHODS, ROWS, WRITES, awaiting_signatures, encumbrance
+from tests.unit.custody.rpc.scenario import Scenario
 
 DECISIONS = [name for name in WRITES if "etag" in METHODS[name].input_type.fields_by_name]
 IDS = {"account_id", "destination_id", "lien_id", "withdrawal_id"}
@@ -67,6 +69,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
     row = ROWS[name]
     service = await at(row)
     request = row.request(service.scenario)
+    missing = "account"
     if field == "accounts":
         request.accounts[0] = "accounts/nobody-has-it"  # type: ignore[attr-defined]
     else:
@@ -74,6 +77,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
         last = old.split("/")[-1]
         whole = old.endswith("collateralReport") or old.count("/") == 1
         new = old.replace("acct-client-one" if whole else last, "nobody-has-it")
+        missing = missing if whole else old.split("/")[-2].removesuffix("s")
         setattr(request, field, new)
     if name == "WithdrawalService/CreateWithdrawal":
         request.withdrawal.destination = "accounts/nobody-has-it/destinations/any-wallet"  # type: ignore[attr-defined]
@@ -83,6 +87,7 @@ async def test_a_name_of_nothing(name: str, field: str, at: At) -> None:
         request.envelope = said.to_json()  # type: ignore[attr-defined]
     refused = await service.refused_unchanged(row.caller, name, request)
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
+    assert refused.info.metadata["resource"] == missing
 
 
 async def test_a_policy_version_that_is_not(at: At) -> None:
@@ -92,6 +97,7 @@ async def test_a_policy_version_that_is_not(at: At) -> None:
     request.name = "policies/2"  # type: ignore[attr-defined]
     refused = await service.refused_unchanged("auditor", "PolicyService/GetPolicy", request)
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
+    assert refused.info.metadata["resource"] == "policy"
 
 
 # Once.
@@ -117,6 +123,18 @@ async def test_once_again_once_only_and_never_otherwise(name: str, tmp_path: Pat
         refused = await service.refused_unchanged(row.caller, name, other)
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
         assert refused.paths == {"request_id"}
+
+
+@pytest.mark.parametrize("name", sorted(set(WRITES) - {"PriceService/PublishPrices"}))
+async def test_a_replay_by_who_has_lost_its_role(name: str, tmp_path: Path) -> None:
+    """It may no longer do it, so it is not told what came of it either. Prices are anybody's to bring."""
+    row = ROWS[name]
+    async with deployed(tmp_path, row.stage) as service:
+        request = row.request(service.scenario)
+        await service.call(row.caller, name, request)
+        service.demote(row.caller)
+        refused = await service.refused_unchanged(row.caller, name, request)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PRINCIPAL_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize("name", CREATES)
@@ -223,6 +241,7 @@ async def test_signatures_that_do_not_count(name: str, change: object, at: At) -
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STATEMENT_SIGNATURE")
     assert refused.preconditions == ["STATEMENT_SIGNATURE"]
     assert {each.partition("[")[0] for each in refused.paths} == {path}
+    assert {rule for _, rule in refused.fields} == {refused.info.metadata["tag"]} <= set(Tag)
 
 
 @pytest.mark.parametrize("name", SIGNED)
@@ -281,6 +300,19 @@ async def test_another_statement_than_the_one_asked_for(name: str, at: At) -> No
 
 
 # What only one RPC can refuse.
+
+
+@pytest.mark.parametrize("party", ["pledgor", "secured_party"])
+async def test_a_partys_key_that_is_somebody_elses(party: str, at: At) -> None:
+    name = "AccountService/CreateAccount"
+    service = await at(ROWS[name])
+    request = ROWS[name].request(service.scenario)
+    shared = service.scenario.world.approvers[1].public_key
+    getattr(request.account, party).public_key = shared.raw  # type: ignore[attr-defined]
+    refused = await service.refused_unchanged("custodian", name, request)
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "POLICY_FORBIDS")
+    assert refused.info.metadata["tag"] == Tag.POLICY_SHARED_KEY
+    assert refused.fields == {(f"account.{party}", Tag.POLICY_SHARED_KEY)}
 
 
 async def test_more_than_can_exist(at: At) -> None:
@@ -394,3 +426,15 @@ async def test_the_access_log_says_who_and_what_and_nothing_of_the_content(
         assert part in line
     for content in ("acct-client-one", "lien-2", request.request_id, "payload"):  # type: ignore[attr-defined]
         assert content not in line
+
+
+async def test_a_report_before_any_batch(tmp_path: Path) -> None:
+    async def active(scenario: Scenario) -> None:
+        await awaiting_signatures(scenario)
+        await scenario.sign_account("pledgor", "secured", "custodian")
+        await scenario.activate()
+
+    name = "CollateralService/GetCollateralReport"
+    async with deployed(tmp_path, active) as service:
+        refused = await service.refused_unchanged("pledgor", name, ROWS[name].request(service.scenario))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SEQUENCE_NOT_REACHED")

@@ -1,7 +1,7 @@
 """WatchCollateral: a snapshot, then every change; and reads of one's own writes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -63,6 +63,14 @@ class Stream:
                 await self.next()
         except aio.AioRpcError as error:
             return Refused.read(error)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """What the service does on its own side has no event to wait for here."""
+    end = asyncio.get_running_loop().time() + 10
+    while not holds():
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -220,7 +228,7 @@ async def test_more_streams_than_one_caller_may_hold(
             assert refused.retry_after_ms == 1000
         async with watching(deployment, "pledgor") as other:
             await other.snapshot()
-    await asyncio.sleep(0.1)  # for the server to hear that the first one is gone
+    await until(lambda: not deployment.feed._mailboxes)  # the server has heard that they are gone
     async with watching(deployment, "secured") as again:
         await again.snapshot()
 
@@ -301,7 +309,7 @@ async def report(service: Deployment, sequence: int, *, seconds: float = 5.0) ->
 async def test_a_read_waits_for_the_report_that_covers_a_write(deployment: Deployment) -> None:
     lien = await reserve(deployment, "lien-2")
     waiting = asyncio.ensure_future(report(deployment, lien.account_sequence))
-    await asyncio.sleep(0.1)
+    await until(lambda: deployment.scenario.account in deployment.feed._reports)
     assert not waiting.done()
     await deployment.scenario.publish_reports()
     assert (await waiting).account_sequence == lien.account_sequence

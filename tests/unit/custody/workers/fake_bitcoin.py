@@ -21,13 +21,9 @@ from custody.application.ports.chains import (
     BlockHeader,
     BlockNotFound,
     BroadcastRejected,
-    Confirmed,
     FeeRate,
     FeeTooLow,
-    InMempool,
-    NotSeen,
     TransactionNotFound,
-    TransactionPlace,
     UnspentOutput,
     UnspentSet,
 )
@@ -134,18 +130,10 @@ class FakeBitcoin:
             raise TransactionNotFound(txid)
         return bytes(found.serialize())
 
-    async def place(self, txid: TxId) -> TransactionPlace:
-        if txid in self.mempool:
-            return InMempool()
-        for height, block in enumerate(self.chain):
-            if any(txid_of(each) == txid for each in block.vtx):
-                return Confirmed(block=self._header(height).ref)
-        return NotSeen()
-
     async def broadcast(self, raw: bytes) -> TxId:
         made = CTransaction.deserialize(raw)
         txid = txid_of(made)
-        if not isinstance(await self.place(txid), NotSeen):
+        if txid in self.mempool or any(txid_of(each) == txid for each in self._mined()):
             return txid
         spent = [self._unspent(each.prevout) for each in made.vin]
         outputs = [out for out in spent if out is not None]
@@ -186,10 +174,8 @@ class FakeBitcoin:
                 outpoint=Outpoint(txid_of(tx), index),
                 script=ScriptPubKey(bytes(out.scriptPubKey).hex()),
                 amount=Sats(out.nValue),
-                height=height,
             )
-            for height, block in enumerate(self.chain)
-            for tx in block.vtx
+            for tx in self._mined()
             for index, out in enumerate(tx.vout)
             if bytes(out.scriptPubKey).hex() in scripts and COutPoint(tx.GetTxid(), index) not in spent
         ]

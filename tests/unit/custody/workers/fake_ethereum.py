@@ -11,13 +11,13 @@ from eth_account import Account as EthereumAccount
 
 from custody.adapters.ethereum_node import transaction_hash
 from custody.application.ports.chains import (
-    AccountState,
     BlockHeader,
     BlockNotFound,
     BroadcastRejected,
     Executed,
     FeeQuote,
     FeeTooLow,
+    ProvenState,
 )
 from signers.statements.amounts import Wei
 from signers.statements.identifiers import (
@@ -116,9 +116,7 @@ class FakeEthereum:
         block.balances[to] = (received + value, theirs)
         txid = transaction_hash(raw)
         block.transfers[txid] = raw
-        block.executed[txid] = Executed(
-            tx_hash=txid, block=block.header, succeeded=not self.failing, fee=Wei(fee)
-        )
+        block.executed[txid] = Executed(block=block.header, succeeded=not self.failing, fee=Wei(fee))
 
     async def head(self) -> BlockHeader:
         return self.blocks[-1].header
@@ -131,11 +129,11 @@ class FakeEthereum:
             raise BlockNotFound(str(height))
         return self.blocks[height].header
 
-    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> AccountState:
+    async def account_at(self, address: EthereumAddress, block: BlockHeader) -> ProvenState:
         if block.height < self.pruned_below or (await self.block_at(block.height)) != block:
             raise BlockNotFound(f"no state at {block.height}")
         balance, nonce = self.blocks[block.height].balances.get(address, (0, 0))
-        return AccountState(address=address, block=block.ref, balance=Wei(balance), nonce=nonce)
+        return ProvenState(address=address, block=block.ref, balance=Wei(balance), nonce=nonce)
 
     async def fee_quote(self) -> FeeQuote:
         return self.quote

@@ -28,7 +28,7 @@ from custody.application.ports.signers import (
     SignerRefused,
 )
 from custody.domain.account import OwnershipProof
-from custody.domain.outflow import PartialSignatures
+from custody.domain.withdrawal import PartialSignatures
 from signers.statements import multisig
 from signers.statements.account import Account
 from signers.statements.allowlist import BitcoinDestination, EthereumDestination
@@ -76,10 +76,6 @@ class FakeSigners:
         self.is_final = is_final
         """Whether an anchor is spent for good, on these signers' own nodes."""
         self.each = {party.signer: FakeSigner(party) for party in world.signers}
-
-    @property
-    def ids(self) -> tuple[SignerId, ...]:
-        return tuple(self.each)
 
     async def create_account_key(
         self, signer: SignerId, *, account: AccountId, asset: Asset
@@ -162,9 +158,6 @@ class FakeSigners:
         found.signed[raw] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
         return EthereumAttempt(raw=raw, receipt=self.world.cosign(receipt, found.party))
-
-    async def receipt(self, signer: SignerId, *, intent_digest: Digest, act: Act) -> Envelope | None:
-        return self.each[signer].announced.get(intent_digest)
 
     def refuse(self, signer: SignerId, tag: Tag) -> None:
         """From now on this signer refuses, with a signed receipt."""

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from custody.adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from custody.application.ports.store import (
-    Committed,
     Notice,
     Position,
     Projection,
@@ -17,7 +16,7 @@ from custody.application.ports.store import (
     UnitOfWork,
 )
 from custody.domain.account import AccountState, PledgeAccount
-from custody.domain.collateral import PriceSet
+from custody.domain.price import PriceSet
 from signers.statements.identifiers import (
     AccountId,
 )
@@ -33,12 +32,10 @@ class MemoryStore:
         self.custody = custody
         self.commits = 0
 
-    async def execute(
-        self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False
-    ) -> Committed[T]:
+    async def execute(self, command: Callable[[UnitOfWork], T], *, validate_only: bool = False) -> T:
         value = self.custody.run(command)
         self.commits += 1
-        return Committed(value, {}, Position(str(self.commits)))
+        return value
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
         return query(SqliteUnitOfWork(self.custody.connection, self.custody.policy))
@@ -52,9 +49,6 @@ class MemoryStore:
 
     def subscribe(self, *, bound: int = 4096) -> AbstractAsyncContextManager[Subscription]:
         return _nothing()
-
-    async def wait_for(self, account: AccountId, sequence: int) -> None:
-        return None
 
     async def close(self) -> None:
         return None

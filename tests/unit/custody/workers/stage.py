@@ -8,8 +8,8 @@ from custody.adapters.verification import Accounts, Payouts
 from custody.application import onboarding
 from custody.domain.deposit import Outpoint
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.workers.bitcoin_watcher import BitcoinWatcher
 from custody.workers.chain_health import ChainHealth
 from custody.workers.ethereum_watcher import EthereumWatcher

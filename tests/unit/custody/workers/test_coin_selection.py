@@ -1,21 +1,12 @@
-"""Coins and fees: covered, bounded, repeatable, never dust."""
+"""Coins: covered, bounded, repeatable."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.application.ports.chains import FeeQuote, FeeRate
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Coin, CoinOrigin, Outpoint
-from custody.workers.coin_selection import (
-    CHANGE_DUST_SATS,
-    RELAY_RATE,
-    Budget,
-    CoinsInsufficient,
-    bitcoin_fee,
-    ethereum_fee,
-    select_coins,
-)
+from custody.workers.coin_selection import CoinsInsufficient, select_coins
 from signers.statements.amounts import Sats
 from signers.statements.identifiers import AccountId, BlockHash, TxId
 
@@ -68,56 +59,3 @@ def test_a_selection_begins_with_the_anchor_and_takes_no_coin_too_many(
 def test_an_anchor_that_is_not_there_is_waited_for() -> None:
     with pytest.raises(CoinsInsufficient):
         select_coins([coin(1, 100)], Sats(1), anchor=coin(2, 100).outpoint)
-
-
-@given(
-    st.integers(1, 10**7),
-    st.integers(150, 20_000),
-    st.integers(0, 10**6),
-    st.integers(0, 10**6),
-    st.integers(0, 10**5),
-)
-def test_a_bitcoin_fee_stays_within_its_bounds(
-    rate: int, vsize: int, surplus: int, left: int, previous: int
-) -> None:
-    budget = Budget(left_units=left, previous_units=previous)
-    fee = bitcoin_fee(rate=FeeRate(rate), vsize=vsize, surplus_sats=surplus, budget=budget)
-    if fee is None:
-        return
-    assert fee.units <= min(left, surplus)
-    assert fee.units >= RELAY_RATE.fee(vsize).units + previous, "nodes would not relay, or not replace"
-    change = surplus - fee.units
-    assert change == 0 or change >= CHANGE_DUST_SATS
-
-
-@pytest.mark.parametrize(
-    ("surplus", "left", "fee"),
-    [
-        (50_000, 50_000, 2000),  # plenty: exactly the estimate
-        (2100, 50_000, 2100),  # 100 sat of change would be dust: they go to the fee
-        (2100, 2050, 1770),  # the budget does not allow that: 330 sat of change stay
-        (1500, 50_000, 1500),  # all there is
-        (900, 50_000, None),  # less than nodes relay
-        (50_000, 900, None),  # less is left of the cap than nodes relay
-    ],
-)
-def test_bitcoin_fees(surplus: int, left: int, fee: int | None) -> None:
-    found = bitcoin_fee(
-        rate=FeeRate(2000), vsize=1000, surplus_sats=surplus, budget=Budget(left_units=left, previous_units=0)
-    )
-    assert (found.units if found else None) == fee
-
-
-@given(st.integers(1, 10**12), st.integers(0, 10**11), st.integers(0, 10**18), st.integers(0, 10**17))
-def test_an_ethereum_fee_stays_within_its_bounds(base: int, tip: int, left: int, previous: int) -> None:
-    quote = FeeQuote(base_fee_per_gas_wei=base, priority_fee_per_gas_wei=tip)
-    fee = ethereum_fee(quote=quote, budget=Budget(left_units=left, previous_units=previous))
-    if fee is None:
-        return
-    assert fee.units <= left
-    assert fee.units % 21_000 == 0
-    assert fee.units // 21_000 > base, "no block would take it"
-    before, now = previous // 21_000, fee.units // 21_000
-    if before:
-        assert now * 10 >= before * 11
-        assert (now // 8) * 10 >= (before // 8) * 11, "both fees of a replacement rise by a tenth"

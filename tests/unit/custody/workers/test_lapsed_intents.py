@@ -4,8 +4,8 @@ import pytest
 
 from custody.application import withdrawals
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.workers.expiry import Expiry
 from custody.workers.pauses import PAUSE_SECONDS_MAX
 from signers.statements.amounts import Asset, Sats, Wei

@@ -276,8 +276,7 @@ async def test_an_account_whose_halt_was_lifted_opens_once_both_chains_were_comp
     stage: Stage, reconciler: Reconciler
 ) -> None:
     await reconciler.tick()
-    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.UNKNOWN_SPEND)
-    stage.custody.do(accounts.halt, halt)
+    stage.custody.halt(Halt.UNKNOWN_SPEND)
     lift(stage, Halt.UNKNOWN_SPEND)
     stage.bitcoin.mine()  # the ledger is not at the tip: Bitcoin cannot be compared
     for _ in range(2):
@@ -290,15 +289,14 @@ async def test_an_account_whose_halt_was_lifted_opens_once_both_chains_were_comp
 
 
 async def test_a_second_lift_is_compared_anew(stage: Stage, reconciler: Reconciler) -> None:
-    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.UNKNOWN_SPEND)
     for _ in range(2):
-        stage.custody.do(accounts.halt, halt)
+        stage.custody.halt(Halt.UNKNOWN_SPEND)
         lift(stage, Halt.UNKNOWN_SPEND)
         await reconciler.tick()
         assert not stage.custody.account.halts
     coin = stage.custody.ask(lambda uow: uow.coins(stage.custody.account_id))[0]
     stage.custody.run(lambda uow: uow.save_coin(replace(coin, amount=Sats(coin.amount.units - 1))))
-    stage.custody.do(accounts.halt, halt)
+    stage.custody.halt(Halt.UNKNOWN_SPEND)
     lift(stage, Halt.UNKNOWN_SPEND)
     assert await reconciler.tick()
     assert stage.custody.account.halts == {Halt.RECONCILIATION}

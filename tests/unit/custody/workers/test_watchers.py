@@ -13,7 +13,7 @@ from custody.application.ports.chains import (
 )
 from custody.domain.account import Halt
 from custody.domain.deposit import Deposit, DepositState, Outpoint
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import TxId

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from custody.application import accounts, withdrawals
+from custody.application import withdrawals
 from custody.application.ports.chains import FeeRate
 from custody.domain.account import Halt
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.outflow import Withdrawal
-from custody.domain.withdrawal import WithdrawalState
+from custody.domain.withdrawal import Withdrawal
+from custody.domain.withdrawal_states import WithdrawalState
 from custody.workers import withdrawal_driver
 from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.allowlist import BitcoinDestination, EthereumDestination
@@ -263,8 +263,7 @@ async def test_nothing_moves_before_the_watcher_has_looked() -> None:
 
 async def test_nothing_leaves_a_halted_account() -> None:
     stage = await funded(Asset.BTC)
-    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
-    stage.custody.do(accounts.halt, halt)
+    stage.custody.halt(Halt.RECONCILIATION)
     await stage.watch()
     await stage.drive()
     assert stage.state(Asset.BTC) is WithdrawalState.REQUESTED
@@ -460,8 +459,7 @@ async def test_an_attempt_that_a_confirmation_overtook_goes_on_after_a_reorganis
 async def test_a_halted_account_sends_again_what_nodes_had_and_attempts_nothing_more() -> None:
     stage = await funded(Asset.BTC)
     await until(stage, Asset.BTC, WithdrawalState.BROADCAST)
-    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
-    stage.custody.do(accounts.halt, halt)
+    stage.custody.halt(Halt.RECONCILIATION)
     stage.bitcoin.mempool.clear()
     stage.bitcoin.rate = FeeRate(40_000)
     stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
@@ -475,8 +473,7 @@ async def test_what_no_node_ever_took_does_not_leave_a_halted_account() -> None:
     raise_fees(stage, 3)
     await stage.driver.tick()
     assert stage.state(Asset.BTC) is WithdrawalState.SIGNING
-    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
-    stage.custody.do(accounts.halt, halt)
+    stage.custody.halt(Halt.RECONCILIATION)
     raise_fees(stage, 1)
     stage.pass_time(withdrawal_driver.BUMP_AFTER_SECONDS)
     await stage.drive()
@@ -493,8 +490,7 @@ async def test_a_halted_account_sends_again_what_a_reorganisation_took_from_its_
     await stage.bitcoin.broadcast(payout.raw)
     stage.bitcoin.mine()
     await stage.watch()
-    halt = accounts.HaltAccount(account=stage.custody.account_id, halt=Halt.RECONCILIATION)
-    stage.custody.do(accounts.halt, halt)
+    stage.custody.halt(Halt.RECONCILIATION)
     stage.bitcoin.reorg(1, drop=True)
     await stage.watch()
     stage.pass_time(withdrawal_driver.REBROADCAST_SECONDS)

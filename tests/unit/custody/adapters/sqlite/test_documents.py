@@ -8,12 +8,12 @@ import pytest
 from custody.adapters.sqlite import documents
 from custody.application import reads
 from custody.domain.account import Onboarding, PledgeAccount
-from custody.domain.collateral import PublishedPrice
 from custody.domain.deposit import Outpoint
 from custody.domain.destination import AllowedDestination
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.lien import Lien
-from custody.domain.outflow import Withdrawal
+from custody.domain.price import PublishedPrice
+from custody.domain.withdrawal import Withdrawal
 from signers.statements.amounts import Sats, Wei
 from signers.statements.refusals import Tag
 from tests.unit.custody.scenario import Custody, active, txid
