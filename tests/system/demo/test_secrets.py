@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from deploy.localnet.processes import ManagedProcess, ProcessSpec
 from tests.system.demo.played import SIGNERS, Played
 from tests.system.search import TOKEN, found, holding
-from tests.system.spellings import STRUCTURES, of_bytes, of_deliverer, of_key, written
+from tests.system.spellings import STRUCTURES, of_deliverer, of_key, written
 
 pytestmark = pytest.mark.system
 
