@@ -65,4 +65,7 @@ check-fresh: ## Clone, empty the caches, and run `make demo` and `make test` as 
 	@$(PYTHON) deploy/check_fresh.py
 
 clean: down ## Remove everything that the targets above made
-	@rm -rf $(VENV) build .localnet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@for folder in .localnet .localnet-demo; do \
+	  test ! -d $$folder || flock --nonblock $$folder/lock rm -rf $$folder || { echo "a network runs in $$folder"; exit 1; }; \
+	done
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
