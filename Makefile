@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PIP) --require-hashes -r <(awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements.lock)
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --editable .
-	@$(BIN)/pip check --quiet --disable-pip-version-check
+	@$(BIN)/pip check --disable-pip-version-check
 	@touch $@
 
 demo: $(READY) ## Run the main job end to end on real nodes; writes build/demo.json
