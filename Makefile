@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev down test test-slow bench lint format proto lock check-fresh clean
@@ -17,8 +18,11 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) (about a minute, once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bailee needs Python 3.11 or newer")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# What comes without a wheel is built by the locked setuptools, never by one that pip fetches unchecked.
+	@$(PIP) --require-hashes -r <(awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements.lock)
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --editable .
+	@$(BIN)/pip check --disable-pip-version-check
 	@touch $@
 
 demo: $(READY) ## Run the main job end to end on real nodes; writes build/demo.json
@@ -65,4 +69,7 @@ check-fresh: ## Clone, empty the caches, and run `make demo` and `make test` as 
 	@$(PYTHON) deploy/check_fresh.py
 
 clean: down ## Remove everything that the targets above made
-	@rm -rf $(VENV) build .localnet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@for folder in .localnet .localnet-demo; do \
+	  test ! -d $$folder || flock --nonblock $$folder/lock rm -rf $$folder || { echo "a network runs in $$folder"; exit 1; }; \
+	done
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -149,7 +149,7 @@ class Anvil:
             Hashes of the new blocks.
 
         Raises:
-            ValueError: the chain has no that many blocks above its first.
+            ValueError: the chain has fewer blocks above its first.
         """
         with self._chain_lock:
             height = self.height()

@@ -1,10 +1,15 @@
 """Where a network shows what it holds: files, environments and command lines."""
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from deploy.localnet.localnet import Localnet
+
+TOKEN: Final = re.compile(rb"(?<![A-Za-z0-9.])(?:hv[sbr]|[sbr])\.[A-Za-z0-9]{24,}(?![A-Za-z0-9])")
+"""Any OpenBao token by its shape: of service, batch or recovery, whoever it was given to."""
 
 
 def found(net: Localnet, needles: Mapping[str, bytes], *, apart: Collection[str] = ()) -> list[str]:
@@ -21,6 +26,11 @@ def found(net: Localnet, needles: Mapping[str, bytes], *, apart: Collection[str]
         for what, needle in needles.items()
         if needle in data
     ]
+
+
+def holding(net: Localnet, shape: re.Pattern[bytes]) -> set[Path]:
+    """Every place with something of that shape in it."""
+    return {place for place, data in _places(net, apart=()) if shape.search(data)}
 
 
 def _places(net: Localnet, *, apart: Collection[str]) -> Iterator[tuple[Path, bytes]]:

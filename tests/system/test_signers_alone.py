@@ -12,7 +12,7 @@ import pytest
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-SUITES = ("tests/signers", "tests/unit/statements")
+SUITES = ("tests/signers", "tests/unit/statements", "tests/contract/keys")
 
 
 def test_the_signers_tests_pass_with_custody_deleted(tmp_path: Path) -> None:

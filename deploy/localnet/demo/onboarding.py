@@ -1,7 +1,7 @@
 """Journey 1: a pledge account, and the destinations its coins may go to."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from custody.client import Agreement
 from deploy.localnet.demo.stage import ACCOUNT, Stage, state, until
@@ -67,29 +67,38 @@ async def list_destinations(stage: Stage) -> None:
             Asset.ETH: EthereumWallet.new(),
         }
         stage.wallets = wallets
+        digests = {}
         for asset, wallet in wallets.items():
             destination_id = DESTINATIONS[asset]
-            message = ownership_message(
-                network=stage.trust.network,
-                account=AccountId(ACCOUNT),
-                destination_id=DestinationId(destination_id),
-                destination=wallet.destination,
-            )
-            proposed = await stage.pledgor.propose_destination(
-                ACCOUNT, destination_id, wallet.destination, proof=wallet.prove(message)
-            )
-            digest = Digest(proposed.statement_digest)
+            digest = await propose(stage, asset, wallet)
             for entity in _APPROVERS:
                 await stage.approvers[entity].approve_destination(
                     ACCOUNT, destination_id, entry_digest=digest
                 )
-            evidence[destination_id] = digest
+            digests[destination_id] = digest
+        addresses = {DESTINATIONS[asset]: wallet.text for asset, wallet in wallets.items()}
+        evidence |= {"addresses": addresses, "statement_digests": digests}
         for destination_id in DESTINATIONS.values():
             await until(
                 lambda name=destination_id: stage.pledgor.destination(ACCOUNT, name),  # type: ignore[misc]
                 lambda destination: state(destination) == "USABLE",
                 what=f"{destination_id} to cool off",
             )
+
+
+async def propose(stage: Stage, asset: Asset, wallet: BitcoinWallet | EthereumWallet) -> Digest:
+    """The pledgor proposes a wallet of its own, proven by its key; the digest that approvers sign."""
+    destination_id = DESTINATIONS[asset]
+    message = ownership_message(
+        network=stage.trust.network,
+        account=AccountId(ACCOUNT),
+        destination_id=DestinationId(destination_id),
+        destination=wallet.destination,
+    )
+    proposed: Any = await stage.pledgor.propose_destination(
+        ACCOUNT, destination_id, wallet.destination, proof=wallet.prove(message)
+    )
+    return Digest(proposed.statement_digest)
 
 
 def _agreement(stage: Stage) -> Agreement:

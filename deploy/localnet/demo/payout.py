@@ -7,6 +7,7 @@ from deploy.localnet.demo.onboarding import DESTINATIONS
 from deploy.localnet.demo.stage import ACCOUNT, Stage, state, until
 from signers.statements.amounts import Amount, Asset, Sats, Wei
 from signers.statements.intent import Intent
+from signers.statements.receipt import Act
 
 FEE_CAPS: Final[dict[Asset, Amount]] = {Asset.BTC: Sats(50_000), Asset.ETH: Wei(10**16)}
 FINALITY_BLOCKS: Final = {Asset.BTC: 6, Asset.ETH: 3}
@@ -80,6 +81,12 @@ async def approve(stage: Stage, payout: Payout, entity: str) -> None:
     approver = stage.approvers[entity]
     read = await approver.intent(ACCOUNT, payout.name)
     await approver.approve_withdrawal(ACCOUNT, payout.name, intent_digest=read.digest)
+
+
+async def receipts(stage: Stage, payout: Payout, act: Act) -> dict[str, str]:
+    """Digests of the signers' verified receipts of one kind, by signer."""
+    said = await stage.auditor.receipts(ACCOUNT, payout.name)
+    return {each.signer: each.digest for each in said if each.act is act}
 
 
 async def look(stage: Stage, payout: Payout) -> Any:

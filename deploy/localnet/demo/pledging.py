@@ -29,13 +29,15 @@ async def _reverse_by_reorg(stage: Stage, asset: Asset) -> None:
         await stage.mine(asset)
         seen = await _deposit(stage, amount, "PENDING")
         chain = stage.net.bitcoind if asset is Asset.BTC else stage.net.anvil
-        await asyncio.to_thread(chain.reorg, 1, drop=[txid])
+        new_blocks = await asyncio.to_thread(chain.reorg, 1, drop=[txid])
         reversed_ = await _deposit(stage, amount, "REVERSED")
         position = await position_of(stage, asset, lambda each: not each.pending and not each.confirmed)
         evidence |= {
-            "txid": txid,
+            "txid": _as_the_api_writes(txid),
             "units": str(amount.units),
+            "height": seen.block_height,
             "block_hash": seen.block_hash,
+            "replaced_by": _as_the_api_writes(new_blocks[0]),
             "deposit": reversed_.name,
             "confirmed_after": str(position.confirmed.units),
             "pending_after": str(position.pending.units),
@@ -47,7 +49,7 @@ async def _credit(stage: Stage, asset: Asset) -> None:
     with stage.record.step(f"{asset}: a deposit is seen, confirmed and credited") as evidence:
         txid, credited = await deposit(stage, asset)
         evidence |= {
-            "txid": txid,
+            "txid": _as_the_api_writes(txid),
             "units": str(PLEDGED[asset].units),
             "height": credited.block_height,
             "block_hash": credited.block_hash,
@@ -115,6 +117,11 @@ async def _send(stage: Stage, asset: Asset, amount: Amount) -> str:
     return await asyncio.to_thread(
         stage.net.anvil.send, address=stage.ethereum_address, amount_wei=amount.units
     )
+
+
+def _as_the_api_writes(digest: str) -> str:
+    """An Ethereum node writes 0x before a hash; evidence has one spelling for both chains."""
+    return digest.removeprefix("0x")
 
 
 async def _deposit(stage: Stage, amount: Amount, wanted: str) -> Any:

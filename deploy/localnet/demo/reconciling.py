@@ -39,8 +39,8 @@ async def require_agreement(stage: Stage, asset: Asset, settled: Sequence[Settle
         AssertionError: they do not.
     """
     withdrawn = sum(each.amount.units for each in settled)
-    fees = sum(each.fee.units for each in settled)
-    expected = PLEDGED[asset].units - withdrawn - fees
+    fees = {each.transaction_id: each.fee.units for each in settled}
+    expected = PLEDGED[asset].units - withdrawn - sum(fees.values())
     position = await position_of(
         stage, asset, lambda each: each.confirmed.units == expected, what=f"a report of {expected} {asset}"
     )
@@ -49,12 +49,13 @@ async def require_agreement(stage: Stage, asset: Asset, settled: Sequence[Settle
     chain = await asyncio.to_thread(_on_chain, stage, asset)
     if not ledger == chain == expected == position.confirmed.units:
         raise AssertionError(f"ledger {ledger}, chain {chain}, expected {expected}")
-    if books[_FEES] != fees:
+    if books[_FEES] != sum(fees.values()):
         raise AssertionError(f"fees posted {books[_FEES]}, paid {fees}")
     return {
+        "address": stage.bitcoin_address if asset is Asset.BTC else stage.ethereum_address,
         "pledged": str(PLEDGED[asset].units),
         "withdrawn": str(withdrawn),
-        "network_fee": str(fees),
+        "fees": {transaction: str(fee) for transaction, fee in fees.items()},
         "ledger": str(ledger),
         "chain": str(chain),
     }

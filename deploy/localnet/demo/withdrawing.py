@@ -16,11 +16,14 @@ from deploy.localnet.demo.payout import (
     approve,
     look,
     reach,
+    receipts,
     request,
 )
 from deploy.localnet.demo.stage import ACCOUNT, Stage, refused, state, until
 from signers.statements.amounts import Amount, Asset, Sats, Wei
+from signers.statements.envelope import Envelope
 from signers.statements.intent import Intent
+from signers.statements.receipt import Act
 
 AMOUNTS: Final[dict[Asset, Amount]] = {Asset.BTC: Sats(40_000_000), Asset.ETH: Wei(4 * 10**18)}
 _TOO_MUCH: Final[dict[Asset, Amount]] = {Asset.BTC: Sats(145_000_000), Asset.ETH: Wei(12 * 10**18)}
@@ -44,9 +47,11 @@ async def _agree(stage: Stage, payout: Payout) -> Intent:
     with stage.record.step(f"{payout.asset}: the pledgor asks, the secured party releases") as evidence:
         await request(stage, payout)
         intent = await agree(stage, payout)
+        released = await look(stage, payout)
         evidence |= {
             "withdrawal": payout.name,
             "intent_digest": intent.digest,
+            "release_digest": Envelope.from_json(released.release_envelope).digest,
             "amount": str(intent.amount.units),
         }
     return intent
@@ -77,8 +82,8 @@ async def _announce(stage: Stage, payout: Payout, intent: Intent) -> None:
         stage.record.say(f"signer-1 refuses another destination under the same approvals: {tag}")
     with stage.record.step(f"{asset}: {down.name} is back, every signer has announced") as evidence:
         await asyncio.to_thread(down.start)
-        locked = await reach(stage, payout, "TIMELOCKED")
-        evidence |= {"announced_by": sorted(receipt.signer for receipt in locked.receipts)}
+        await reach(stage, payout, "TIMELOCKED")
+        evidence["receipt_digests"] = await receipts(stage, payout, Act.ANNOUNCED)
 
 
 async def _settle(stage: Stage, payout: Payout) -> Settled:
@@ -89,6 +94,7 @@ async def _settle(stage: Stage, payout: Payout) -> Settled:
         sent = await reach(stage, payout, "BROADCAST")
         attempt = sent.attempts[-1]
         evidence |= {"txid": attempt.transaction_id, "fee_at_most": attempt.fee.units}
+        evidence["receipt_digests"] = await receipts(stage, payout, Act.SIGNED)
     with stage.record.step(f"{asset}: confirmed and settled") as evidence:
         await stage.mine(asset)
         await reach(stage, payout, "CONFIRMING")

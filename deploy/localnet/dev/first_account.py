@@ -9,15 +9,13 @@ from embit.networks import NETWORKS
 from embit.script import Script
 from eth_utils.address import to_checksum_address
 
-from deploy.localnet.demo.onboarding import DESTINATIONS, open_account
+from deploy.localnet.demo.onboarding import DESTINATIONS, open_account, propose
 from deploy.localnet.demo.pledging import position_of
-from deploy.localnet.demo.stage import ACCOUNT, Stage
+from deploy.localnet.demo.stage import Stage
 from deploy.localnet.state import write_private
 from deploy.localnet.wallet import Wallets, written
 from signers.statements.account import Enforcement, Party
-from signers.statements.allowlist import ownership_message
 from signers.statements.amounts import Amount, Asset, Sats, Wei
-from signers.statements.identifiers import AccountId, DestinationId
 
 AGREEMENT_NAME: Final = "agreement.toml"
 _PLEDGED: Final[Mapping[Asset, Amount]] = {Asset.BTC: Sats(150_000_000), Asset.ETH: Wei(12 * 10**18)}
@@ -56,16 +54,7 @@ async def _propose_destinations(stage: Stage, wallets: Wallets) -> None:
     ) as evidence:
         for asset, destination_id in DESTINATIONS.items():
             wallet = wallets.new(asset)
-            message = ownership_message(
-                network=stage.trust.network,
-                account=AccountId(ACCOUNT),
-                destination_id=DestinationId(destination_id),
-                destination=wallet.destination,
-            )
-            proposed = await stage.pledgor.propose_destination(
-                ACCOUNT, destination_id, wallet.destination, proof=wallet.prove(message)
-            )
-            evidence[destination_id] = proposed.statement_digest
+            evidence[destination_id] = await propose(stage, asset, wallet)
             stage.record.say(f"{destination_id} {wallet.text}")
 
 

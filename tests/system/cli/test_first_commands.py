@@ -27,10 +27,19 @@ _PASTED = re.compile(r"^  # ([^:\n]+): [^\n]+\n  (\S[^\n]+)$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True)
 class Dev:
-    """A running `make dev`, and what it tells each kind of user to try."""
+    """A running `make dev`.
+
+    Attributes:
+        screen: everything it printed until it was ready.
+    """
 
     owner: Owner
-    told: dict[str, str]
+    screen: str
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What it tells each kind of user to try."""
+        return dict(_PASTED.findall(self.screen))
 
     def paste(self, line: str, *, answer: str = "") -> subprocess.CompletedProcess[str]:
         """Run a line in a shell, at whose terminal a person sits and answers."""
@@ -76,12 +85,22 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         owner = owners.up("net", "-m", "deploy.localnet", "up", "--folder", "{state}", "--block-seconds", "1")
         in_time = eventually(lambda: "BAILEE_PROFILE=" in owners.log("net"), deadline_seconds=READY_SECONDS)
         assert in_time, owners.log("net")
-        yield Dev(owner=owner, told=dict(_PASTED.findall(owners.log("net"))))
+        yield Dev(owner=owner, screen=owners.log("net"))
         owner.process.send_signal(signal.SIGINT)
         assert owner.process.wait(timeout=EXIT_SECONDS) == 0
         assert nothing_runs(owner)
     finally:
         owners.close()
+
+
+def test_the_first_screen_says_where_everything_is(dev: Dev) -> None:
+    lines = dict(re.findall(r"^  (\S+) +(\S+)$", dev.screen, re.MULTILINE))
+    addresses = dev.owner.record.endpoints
+    assert set(addresses) >= {"bitcoind", "anvil", "openbao-0", "signer-1", "signer-2", "signer-3", "custody"}
+    folders = {"certificates": "ca.pem", "profiles": f"{PLEDGOR}.toml", "logs": "custody.log"}
+    assert lines == {**addresses, **{name: str(dev.owner.state / name) for name in folders}}
+    for name, file in folders.items():
+        assert (Path(lines[name]) / file).is_file()
 
 
 def test_every_kind_of_user_is_told_something(dev: Dev) -> None:

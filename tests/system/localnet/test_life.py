@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from deploy.localnet.state import read_record
+from deploy.localnet.localnet import Localnet
+from deploy.localnet.state import Record, read_record
 from tests.system.localnet.running import (
     PLAIN_OWNER,
     REPOSITORY,
+    Owner,
     Owners,
     eventually,
     nothing_runs,
@@ -27,22 +29,108 @@ PARTS = {*NODES, "signer-1", "signer-2", "signer-3", "custody"}
 EXIT_SECONDS = 60.0
 
 
-def _slow(*numbers: signal.Signals) -> Iterator[ParameterSet]:
+def _slow(*values: object) -> Iterator[ParameterSet]:
     """The other ways to the same end: each brings a whole network up."""
-    return (pytest.param(number, marks=pytest.mark.slow) for number in numbers)
+    return (pytest.param(value, marks=pytest.mark.slow) for value in values)
 
 
-def test_all_parts_are_recorded_while_they_run(owners: Owners) -> None:
-    owner = owners.up("net")
-    assert set(owner.record.processes) >= PARTS
-    assert set(owner.record.endpoints) >= PARTS
-    assert all(identity.is_alive() for identity in owner.record.processes.values())
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owners]:
+    """Where the networks live that several tests look at."""
+    started = Owners(tmp_path_factory.mktemp("lives"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def up(lives: Owners) -> Owner:
+    """A network of the command line. `down` ends it in the last test about it."""
+    return lives.up("up")
+
+
+@pytest.fixture(scope="module")
+def killed(lives: Owners) -> Owner:
+    """One whose command was killed."""
+    owner = lives.up("killed")
+    owner.process.kill()
+    owner.process.wait(timeout=EXIT_SECONDS)
+    return owner
+
+
+@pytest.fixture(scope="module")
+def again(lives: Owners, killed: Owner) -> Owner:
+    """One of a program, in the folder of the one that was killed."""
+    return lives.up("killed", "-c", PLAIN_OWNER, "{state}", "wait")
+
+
+def recorded(net: Localnet) -> Record:
+    record = read_record(net.state.path)
+    assert record is not None
+    return record
+
+
+def test_all_parts_are_recorded_while_they_run(up: Owner) -> None:
+    assert set(up.record.processes) >= PARTS
+    assert set(up.record.endpoints) >= PARTS
+    assert all(identity.is_alive() for identity in up.record.processes.values())
     assert all(
-        address.rpartition("//")[2].startswith("127.0.0.1:") for address in owner.record.endpoints.values()
+        address.rpartition("//")[2].startswith("127.0.0.1:") for address in up.record.endpoints.values()
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, *_slow(signal.SIGINT, signal.SIGHUP)])
+def test_the_state_is_for_this_user_alone(up: Owner) -> None:
+    for path in (up.state, *up.state.rglob("*")):
+        if not path.is_symlink():
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_a_state_folder_holds_one_localnet(up: Owner, owners: Owners) -> None:
+    second = owners.start("second", "-m", "deploy.localnet", "up", "--folder", str(up.state))
+    assert second.wait(timeout=EXIT_SECONDS) == 1
+    assert "held by a running localnet" in owners.log("second")
+    assert all(identity.is_alive() for identity in up.record.processes.values())
+
+
+def test_two_localnets_share_nothing(up: Owner, localnet: Localnet) -> None:
+    other = recorded(localnet)
+    assert set(up.record.endpoints.values()).isdisjoint(other.endpoints.values())
+    pids = [{identity.pid for identity in record.processes.values()} for record in (up.record, other)]
+    assert pids[0].isdisjoint(pids[1])
+
+
+def test_down_ends_its_own_localnet_and_no_other(up: Owner, localnet: Localnet) -> None:
+    answer = _down(up.state)
+    assert answer.returncode == 0
+    # Its owner alone had to be ended: it ended its parts itself.
+    assert answer.stdout == "ended: localnet\n"
+    assert up.process.wait(timeout=EXIT_SECONDS) == 128 + signal.SIGTERM
+    assert nothing_runs(up)
+    other = recorded(localnet)
+    assert set(other.processes) >= PARTS
+    assert all(identity.is_alive() for identity in other.processes.values())
+    assert _down(up.state).stdout == f"nothing runs in {up.state}\n"
+
+
+def test_a_kill_of_the_command_leaves_nothing(killed: Owner) -> None:
+    assert eventually(lambda: nothing_runs(killed))
+
+
+def test_it_starts_again_in_the_folder_of_one_that_was_killed(killed: Owner, again: Owner) -> None:
+    assert again.state == killed.state
+    assert again.record.owner != killed.record.owner
+    assert set(again.record.processes) >= PARTS
+    assert all(identity.is_alive() for identity in again.record.processes.values())
+    assert not any(identity.is_alive() for identity in killed.record.processes.values())
+
+
+def test_a_kill_of_a_program_without_handlers_leaves_nothing(again: Owner) -> None:
+    again.process.kill()
+    assert again.process.wait(timeout=EXIT_SECONDS) == -signal.SIGKILL
+    assert eventually(lambda: nothing_runs(again))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_the_command_leaves_nothing(owners: Owners, number: signal.Signals) -> None:
     owner = owners.up("net")
     owner.process.send_signal(number)
@@ -50,17 +138,17 @@ def test_a_signal_to_the_command_leaves_nothing(owners: Owners, number: signal.S
     assert eventually(lambda: nothing_runs(owner))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, *_slow(signal.SIGTERM)])
-def test_a_signal_to_a_program_without_handlers_leaves_nothing(
-    owners: Owners, number: signal.Signals
-) -> None:
+@pytest.mark.slow
+def test_a_signal_to_a_program_without_handlers_leaves_nothing(owners: Owners) -> None:
     owner = owners.up("net", "-c", PLAIN_OWNER, "{state}", "wait")
-    owner.process.send_signal(number)
-    assert owner.process.wait(timeout=EXIT_SECONDS) == -number
+    owner.process.send_signal(signal.SIGTERM)
+    assert owner.process.wait(timeout=EXIT_SECONDS) == -signal.SIGTERM
     assert eventually(lambda: nothing_runs(owner))
 
 
-@pytest.mark.parametrize(("ending", "code"), [("return", 0), ("raise", 1)])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("raise", 1), pytest.param("return", 0, marks=pytest.mark.slow)]
+)
 def test_leaving_the_context_leaves_nothing(owners: Owners, tmp_path: Path, ending: str, code: int) -> None:
     process = owners.start("net", "-c", PLAIN_OWNER, "{state}", ending)
     assert process.wait(timeout=EXIT_SECONDS) == code, owners.log("net")
@@ -110,51 +198,6 @@ def test_a_part_that_cannot_start_ends_all_others(
     assert process.wait(timeout=EXIT_SECONDS) == 1
     assert "bitcoind: ended with code 1" in owners.log("net")
     assert processes_naming(tmp_path / "net") == []
-
-
-def test_down_ends_its_own_localnet_and_no_other(owners: Owners) -> None:
-    mine, other = owners.up("mine"), owners.up("other")
-    answer = _down(mine.state)
-    assert answer.returncode == 0
-    assert answer.stdout == "ended: localnet\n"
-    assert mine.process.wait(timeout=EXIT_SECONDS) == 128 + signal.SIGTERM
-    assert nothing_runs(mine)
-    assert other.process.poll() is None
-    assert all(identity.is_alive() for identity in other.record.processes.values())
-    assert _down(mine.state).stdout == f"nothing runs in {mine.state}\n"
-
-
-@pytest.mark.slow
-def test_two_localnets_share_nothing(owners: Owners) -> None:
-    one, two = owners.up("one"), owners.up("two")
-    assert set(one.record.endpoints.values()).isdisjoint(two.record.endpoints.values())
-    pids = [{identity.pid for identity in owner.record.processes.values()} for owner in (one, two)]
-    assert pids[0].isdisjoint(pids[1])
-
-
-def test_a_state_folder_holds_one_localnet(owners: Owners) -> None:
-    owner = owners.up("net")
-    second = owners.start("net", "-m", "deploy.localnet", "up", "--folder", "{state}")
-    assert second.wait(timeout=EXIT_SECONDS) == 1
-    assert "held by a running localnet" in owners.log("net")
-    assert all(identity.is_alive() for identity in owner.record.processes.values())
-
-
-def test_it_starts_again_in_the_folder_of_one_that_was_killed(owners: Owners) -> None:
-    first = owners.up("net")
-    first.process.kill()
-    first.process.wait()
-    second = owners.up("net")
-    assert second.record.owner != first.record.owner
-    assert set(second.record.processes) >= PARTS
-    assert not any(identity.is_alive() for identity in first.record.processes.values())
-
-
-def test_the_state_is_for_this_user_alone(owners: Owners) -> None:
-    owner = owners.up("net")
-    for path in (owner.state, *owner.state.rglob("*")):
-        if not path.is_symlink():
-            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
 def _down(state: Path) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from deploy.localnet.localnet import Localnet
 from deploy.localnet.openbao import ATTESTATION_KEY, STATEMENT_KEY, TRANSIT_MOUNT, WRAP_KEY, OpenBao
 from deploy.localnet.ports import LOOPBACK
 from tests.system.search import found
+from tests.system.spellings import of_deliverer
 
 pytestmark = pytest.mark.system
 PLAINTEXT = base64.b64encode(b"an account key").decode()
@@ -271,11 +272,7 @@ def test_secrets_are_in_no_log_environment_or_command_line(localnet: Localnet, s
     signer.secrets.transit.encrypt_data(WRAP_KEY, PLAINTEXT, associated_data=CONTEXT)
     needles = {"token": signer.token.encode(), "plaintext": PLAINTEXT.encode()}
     for bao in localnet.openbao:
-        secrets = json.loads(bao.secrets_file.read_text())
-        needles[f"{bao.name} root"] = secrets["root_token"].encode()
-        for number, share in enumerate(secrets["unseal_shares"]):
-            needles[f"{bao.name} share {number}"] = share.encode()
-            needles[f"{bao.name} share {number} hex"] = base64.b64decode(share).hex().encode()
+        needles |= of_deliverer(bao.secrets_file)
     for name, user in localnet.bitcoind.users.items():
         needles[f"{name}'s RPC password"] = user.password_file.read_bytes()
     assert found(localnet, needles, apart=("deliverer", "credentials")) == []

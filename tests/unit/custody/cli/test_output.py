@@ -1,10 +1,16 @@
 """What the command prints: errors, and documents for machines."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from bailee.custody.v1.collateral_service_pb2 import WatchCollateralResponse
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from custody.cli.main import build
 from tests.factories import World
 from tests.unit.custody.cli.conftest import ACCOUNT, Play
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody, Refused, failed
@@ -100,3 +106,23 @@ def test_people_get_text(play: Play, world: World, command: tuple[str, ...]) -> 
     run = play(world.pledgor, *command, json=False)
     assert (run.exit_code, run.stderr) == (0, "")
     assert run.stdout.strip()
+
+
+def leaves(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its words."""
+    if isinstance(command, TyperGroup):
+        for name, below in command.commands.items():
+            yield from leaves(below, *words, name)
+    else:
+        yield " ".join(words), command
+
+
+def test_every_command_has_json() -> None:
+    every = dict(leaves(get_command(build())))
+    assert set(every) > {"watch", "account list", "withdrawal sign"}
+    without = [
+        words
+        for words, command in every.items()
+        if not any("--json" in parameter.opts for parameter in command.params)
+    ]
+    assert without == []
