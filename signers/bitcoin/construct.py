@@ -115,7 +115,6 @@ def _open_all(coins: tuple[Coin, ...], account: Account) -> tuple[SpentOutput, .
 def _open(coin: Coin) -> SpentOutput:
     previous = _parse(coin.previous_transaction)
     txid = TxId(previous.txid().hex())
-    form.require_claimed(coin, txid)
     refuse_unless(0 <= coin.index < len(previous.vout), Tag.PREVOUT_LIE, f"{txid} has no output {coin.index}")
     output = previous.vout[coin.index]
     return SpentOutput(

@@ -124,9 +124,7 @@ class FakeBitcoinNode:
             [CTxOut(units, CScript(script))],
         )
         self.mine(transaction)
-        return Coin(
-            previous_transaction=transaction.serialize(), index=0, txid=TxId(b2lx(transaction.GetTxid()))
-        )
+        return Coin(previous_transaction=transaction.serialize(), index=0)
 
     def spend(self, coin: Coin) -> CTransaction:
         """Someone spends a coin in the next block."""

@@ -18,7 +18,7 @@ from signers.bitcoin.coins import (
 from signers.bitcoin.construct import build_payout
 from signers.statements.allowlist import BitcoinDestination
 from signers.statements.amounts import Sats, Wei
-from signers.statements.identifiers import AccountId, ScriptPubKey, TxId
+from signers.statements.identifiers import AccountId, ScriptPubKey
 from signers.statements.network import Network
 from signers.statements.refusals import Refusal, Tag
 from tests.signers.bitcoin import material
@@ -82,16 +82,22 @@ def _stranger_coin(baseline: Payment) -> tuple[Coin, ...]:
     return (*baseline.coins, coin(material.make("client-two").script, 7_000, seed=9))
 
 
-def _lying_txid(baseline: Payment) -> tuple[Coin, ...]:
-    return (baseline.coins[0], replace(baseline.coins[1], txid=TxId("12" * 32)))
-
-
-def _lying_value(baseline: Payment) -> tuple[Coin, ...]:
-    """The same id, another amount: what a hardware wallet once believed."""
-    previous = CTransaction.deserialize(baseline.coins[1].previous_transaction)
-    outputs = [previous.vout[0], type(previous.vout[1])(90_000_000, CScript(baseline.material.script))]
+def _of_another_value(handed: Coin) -> Coin:
+    """A lie about the amount: what a hardware wallet once believed."""
+    previous = CTransaction.deserialize(handed.previous_transaction)
+    outputs = [*previous.vout]
+    outputs[handed.index] = CTxOut(90_000_000, outputs[handed.index].scriptPubKey)
     lie = CTransaction(previous.vin, outputs, previous.nLockTime, previous.nVersion)
-    return (baseline.coins[0], replace(baseline.coins[1], previous_transaction=lie.serialize()))
+    return replace(handed, previous_transaction=lie.serialize())
+
+
+def test_another_amount_is_another_coin() -> None:
+    """The own node has no such coin, and a signature for it spends nothing."""
+    baseline = payment()
+    honest = build_payout(**baseline.arguments).spent
+    coins = (baseline.coins[0], _of_another_value(baseline.coins[1]))
+    lie = build_payout(**baseline.but(coins=coins).arguments).spent
+    assert len({each.outpoint for each in (*honest, *lie)}) == 3
 
 
 def _padded(baseline: Payment) -> tuple[Coin, ...]:
@@ -121,8 +127,11 @@ def _too_long_together(baseline: Payment) -> tuple[Coin, ...]:
 
 COINS: list[tuple[str, Any, Tag]] = [
     ("another account's coin", _stranger_coin, Tag.INPUT_NOT_OURS),
-    ("another id than the bytes have", _lying_txid, Tag.PREVOUT_LIE),
-    ("another amount under the same id", _lying_value, Tag.PREVOUT_LIE),
+    (
+        "another amount of the anchor",
+        lambda b: (_of_another_value(b.coins[0]), b.coins[1]),
+        Tag.ANCHOR_MISMATCH,
+    ),
     ("an output that does not exist", lambda b: (replace(b.coins[0], index=7), b.coins[1]), Tag.PREVOUT_LIE),
     ("a negative index", lambda b: (replace(b.coins[0], index=-1), b.coins[1]), Tag.PREVOUT_LIE),
     ("bytes after the transaction", _padded, Tag.PREVOUT_LIE),

@@ -19,7 +19,7 @@ from signers.bitcoin.verify import VerifiedPayout, verify_payout
 from signers.statements import multisig
 from signers.statements.allowlist import BitcoinDestination
 from signers.statements.amounts import Sats
-from signers.statements.identifiers import ScriptPubKey, TxId
+from signers.statements.identifiers import ScriptPubKey
 from signers.statements.network import Network
 from tests.signers.bitcoin import material
 from tests.signers.bitcoin.material import Payment
@@ -51,7 +51,7 @@ def fund(bitcoind: Bitcoind, account: material.Material, value: int) -> Coin:
     (index,) = (
         output["n"] for output in made["vout"] if output["scriptPubKey"]["hex"] == account.script.hex()
     )
-    return Coin(previous_transaction=bytes.fromhex(made["hex"]), index=index, txid=TxId(txid))
+    return Coin(previous_transaction=bytes.fromhex(made["hex"]), index=index)
 
 
 def outpoint(coin: Coin) -> Outpoint:

@@ -33,7 +33,7 @@ def payments(draw: st.DrawFn) -> tuple[Payment, int]:
     """A payment, and what its coins hold beyond amount and fee."""
     values = draw(st.lists(VALUES, min_size=1, max_size=6))
     coins = tuple(
-        coin(ACCOUNT.script, value, seed=seed, witness=draw(st.booleans()), claimed=draw(st.booleans()))
+        coin(ACCOUNT.script, value, seed=seed, witness=draw(st.booleans()))
         for seed, value in enumerate(values)
     )
     total = sum(values)
@@ -106,7 +106,7 @@ def _read(reader: Any, handed: Coin) -> SpentOutput | Tag:
 @given(st.data())
 def test_both_implementations_read_a_mutilated_previous_transaction_alike(data: st.DataObject) -> None:
     """A difference between two parsers is where a lie would live."""
-    original = coin(ACCOUNT.script, 5_000, 6_000, witness=data.draw(st.booleans()), claimed=False)
+    original = coin(ACCOUNT.script, 5_000, 6_000, witness=data.draw(st.booleans()))
     altered = bytearray(original.previous_transaction)
     for _ in range(data.draw(st.integers(0, 3))):
         at = data.draw(st.integers(0, len(altered) - 1))
