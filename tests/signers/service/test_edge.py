@@ -74,6 +74,16 @@ async def test_a_refusal_carries_its_tag_and_its_receipt(wired: Wired) -> None:
     assert Receipt.read(envelope, network=Network.REGTEST).tags == (Tag.RELEASE_WRONG_INTENT,)
 
 
+async def test_no_release_is_refused_by_its_rule(wired: Wired) -> None:
+    """Nothing before the rules may refuse it: the parties are to get the receipt that says so."""
+    error = await fails(wired.custody(0).Announce(announce_request(wired, release=b""), timeout=SECONDS))
+    info, _ = details(error)
+    assert (error.code(), info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, Tag.RELEASE_MISSING.value)
+    envelope = Envelope.from_json(base64.b64decode(info.metadata["receipt"]))
+    assert envelope.signed_by(wired.stage.world.signers[0].public_key)
+    assert Receipt.read(envelope, network=Network.REGTEST).tags == (Tag.RELEASE_MISSING,)
+
+
 async def test_bytes_that_are_no_envelope(wired: Wired) -> None:
     error = await fails(wired.custody(0).Announce(announce_request(wired, intent=b"{}"), timeout=SECONDS))
     assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
