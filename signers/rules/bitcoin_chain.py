@@ -6,11 +6,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
 from signers.bitcoin import bip322, node
 from signers.bitcoin.coins import (
-    SIGHASH_ALL,
     Outpoint,
     account_script,
     anchor_outpoint,
@@ -22,6 +19,7 @@ from signers.bitcoin.sign import (
     ImplementationsDisagree,
     PartialSignatures,
     combine,
+    read_witness_signature,
     sign_payout,
     verify_partial,
     witness_signature,
@@ -216,23 +214,8 @@ def _key_of(account: Account, signer: SignerId) -> CompressedKey:
 
 
 def _partial(account: Account, peer: PeerSignatures) -> PartialSignatures:
-    signatures = tuple(_compact(signature) for signature in peer.signatures)
+    signatures = tuple(read_witness_signature(signature) for signature in peer.signatures)
     return PartialSignatures(public_key=_key_of(account, peer.signer), signatures=signatures)
-
-
-def _compact(signature: bytes) -> EcdsaSignature:
-    """From a witness's DER and hash type to r ‖ s.
-
-    Raises:
-        Refusal: `signature-invalid`.
-    """
-    try:
-        r, s = decode_dss_signature(signature[:-1])
-        compact = EcdsaSignature((r.to_bytes(32, "big") + s.to_bytes(32, "big")).hex())
-    except (ValueError, OverflowError) as error:
-        raise Refusal(Tag.SIGNATURE_INVALID, "a peer's signature is not DER") from error
-    refuse_unless(signature[-1:] == bytes([SIGHASH_ALL]), Tag.SIGNATURE_INVALID, "not SIGHASH_ALL")
-    return compact
 
 
 def _anchor(intent: Intent) -> Outpoint:

@@ -1,5 +1,6 @@
 """Signing: the valid baseline, and one change for each refusal."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -469,6 +470,26 @@ async def test_a_peers_signature_of_another_attempt(stage: Stage) -> None:
     with refused(Tag.SIGNATURE_INVALID):
         await sign(stage[0], stage.signing(intent, receipts, peer_signatures=(wrong,)))
     assert not stage[0].journal.views.intents[intent.digest].attempts
+
+
+SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
+    "another hash type": lambda signature: signature[:-1] + b"\x02",
+    "no hash type": lambda signature: signature[:-1],
+    "a long form of the length": lambda signature: b"\x30\x81" + signature[1:],
+    "a byte behind": lambda signature: signature[:-1] + b"\x00\x01",
+    "nothing": lambda signature: b"",
+}
+
+
+@pytest.mark.parametrize("respelt", SPELLINGS.values(), ids=SPELLINGS.keys())
+@refuses(Tag.SIGNATURE_INVALID)
+async def test_another_spelling_of_a_peers_signature(stage: Stage, respelt: Callable[[bytes], bytes]) -> None:
+    """Strict DER and SIGHASH_ALL (BIP-66): consensus takes nothing else."""
+    intent, receipts = await stage.announced(Asset.BTC)
+    peers = await sign(stage[1], stage.signing(intent, receipts))
+    wrong = PeerSignatures(signer=stage[1].id, signatures=tuple(map(respelt, peers.signatures)))
+    with refused(Tag.SIGNATURE_INVALID):
+        await sign(stage[0], stage.signing(intent, receipts, peer_signatures=(wrong,)))
 
 
 @refuses(Tag.ACCOUNT_MODE)
