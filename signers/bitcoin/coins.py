@@ -5,7 +5,7 @@ from typing import Final
 
 from signers.statements.account import Account
 from signers.statements.amounts import Asset, Sats
-from signers.statements.identifiers import CompressedKey, ScriptPubKey, TxId
+from signers.statements.identifiers import CompressedKey, TxId
 from signers.statements.intent import INDEX_MAX, Intent, OutpointAnchor
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
@@ -182,8 +182,3 @@ def account_script(account: Account) -> bytes:
 def script_keys(account: Account) -> tuple[CompressedKey, ...]:
     """The account's keys in the order of its script (BIP-67)."""
     return tuple(sorted(account.bitcoin.keys))
-
-
-def script_text(script: bytes) -> ScriptPubKey:
-    """The script as statements spell it."""
-    return ScriptPubKey(script.hex())

@@ -7,7 +7,7 @@ from coincurve import PublicKey
 
 from signers.ethereum import terms
 from signers.ethereum.construct import UnsignedPayout
-from signers.ethereum.verify import HALF_ORDER, SignedPayout, VerifiedPayout, verify_signed
+from signers.ethereum.verify import HALF_ORDER, VerifiedPayout, verify_signed
 from signers.statements.account import Account
 from signers.statements.amounts import Wei
 from signers.statements.identifiers import CompressedKey
@@ -30,8 +30,8 @@ async def sign_payout(
     account: Account,
     fee: Wei,
     sign: SignDigest,
-) -> SignedPayout:
-    """The complete transaction, verified.
+) -> bytes:
+    """The complete transaction as it is broadcast, verified.
 
     Args:
         payout: as built here.
@@ -49,7 +49,9 @@ async def sign_payout(
         raise ImplementationsDisagree(f"on the hash of nonce {payout.nonce}")
     signature = await sign(verified.digest)
     require_signature(account.ethereum.public_key, signature, verified.digest)
-    return verify_signed(assemble(payout, signature), intent=intent, account=account, fee=fee)
+    transaction = assemble(payout, signature)
+    verify_signed(transaction, intent=intent, account=account, fee=fee)
+    return transaction
 
 
 def assemble(payout: UnsignedPayout, signature: bytes) -> bytes:

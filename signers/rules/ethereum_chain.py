@@ -170,7 +170,7 @@ class EthereumChain:
         """The holder signs; everyone else says who the holder is."""
         assert isinstance(draft, EthereumDraft)  # noqa: S101 - made by `build`
         try:
-            signed = await sign_payout(
+            transaction = await sign_payout(
                 payout=draft.payout,
                 verified=draft.verified,
                 intent=draft.intent,
@@ -182,7 +182,7 @@ class EthereumChain:
             raise Refusal(Tag.ACCOUNT_MODE, str(error)) from error
         except (ImplementationsDisagree, SigningFailed) as error:
             raise AttemptNotSigned(str(error)) from error
-        return (signed.transaction,)
+        return (transaction,)
 
     async def prove_ownership(self, account: Account) -> bytes | None:
         """EIP-191, over the account's own message; the holder alone can."""

@@ -36,7 +36,6 @@ def test_baseline_pays_exactly_what_is_said() -> None:
     assert built.txid == b2lx(decoded.GetTxid())
     assert (decoded.nVersion, decoded.nLockTime) == (2, 0)
     assert {txin.nSequence for txin in decoded.vin} == {0xFFFFFFFD}
-    assert (built.amount, built.fee, built.change) == (Sats(60_000_000), Sats(2_000), Sats(19_998_000))
 
 
 def test_every_order_of_the_coins_builds_the_same_bytes() -> None:
@@ -69,13 +68,17 @@ def test_no_change_output_where_nothing_is_left() -> None:
     baseline = payment()
     exact = baseline.but_intent(amount=Sats(79_998_000))
     built = build_payout(**exact.arguments)
-    assert built.change == Sats(0)
-    assert len(CTransaction.deserialize(built.transaction).vout) == 1
+    (only,) = CTransaction.deserialize(built.transaction).vout
+    assert (bytes(only.scriptPubKey), only.nValue) == (PAYEE.raw, 79_998_000)
 
 
 def test_the_smallest_change_is_not_dust() -> None:
-    built = build_payout(**payment().but_intent(amount=Sats(79_998_000 - 330)).arguments)
-    assert built.change == Sats(330)
+    baseline = payment()
+    built = build_payout(**baseline.but_intent(amount=Sats(79_998_000 - 330)).arguments)
+    outputs = {
+        bytes(out.scriptPubKey): out.nValue for out in CTransaction.deserialize(built.transaction).vout
+    }
+    assert outputs[baseline.material.script] == 330
 
 
 def _stranger_coin(baseline: Payment) -> tuple[Coin, ...]:

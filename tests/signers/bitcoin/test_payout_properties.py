@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from bitcoin.core import CTransaction
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -65,9 +66,13 @@ def test_what_is_built_is_accepted_and_exact(case: tuple[Payment, int]) -> None:
         return
     built = build_payout(**payment.arguments)
     verified = verify_payout(built.transaction, **payment.arguments)
-    assert (verified.fee, verified.change.units) == (payment.fee, left)
-    assert sum(each.value.units for each in verified.spent) == (
-        verified.amount.units + verified.fee.units + verified.change.units
+    outputs = [
+        (out.nValue, bytes(out.scriptPubKey)) for out in CTransaction.deserialize(built.transaction).vout
+    ]
+    due = [(payment.intent.amount.units, destination_script(payment.intent)), (left, ACCOUNT.script)]
+    assert sorted(outputs) == sorted(each for each in due if each[0])
+    assert sum(each.value.units for each in verified.spent) - sum(value for value, _ in outputs) == (
+        payment.fee.units
     )
     assert verified.sighashes == built.sighashes
     assert len(set(verified.sighashes)) == len(payment.coins)
