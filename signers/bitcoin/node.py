@@ -60,9 +60,6 @@ class BitcoinView(Protocol):
     async def tip(self) -> BitcoinTip:
         """The best block."""
 
-    async def blocks_since(self, height: int) -> int:
-        """How many blocks the best chain has above `height`; never negative."""
-
     async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
         """An unspent output of the best chain; `None` where there is none. The mempool counts for nothing."""
 
@@ -140,10 +137,6 @@ class BitcoinNode:
     async def tip(self) -> BitcoinTip:
         """The best block."""
         return await self._run(self._rpc.tip)
-
-    async def blocks_since(self, height: int) -> int:
-        """How many blocks the best chain has above `height`; never negative."""
-        return max(0, (await self.tip()).height - height)
 
     async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
         """An unspent output of the best chain; `None` where there is none."""

@@ -155,9 +155,6 @@ class FakeBitcoinNode:
             median_time_past=times[len(times) // 2],
         )
 
-    async def blocks_since(self, height: int) -> int:
-        return max(0, len(self.blocks) - 1 - height)
-
     async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
         self._require_up()
         if self._spent_in(outpoint) is not None:
@@ -234,14 +231,8 @@ class FakeEthereumNode:
 
     async def tip(self) -> EthereumBlock:
         self._require_up()
-        return self._block(len(self.blocks) - 1)
-
-    async def finalised(self) -> EthereumBlock:
-        self._require_up()
-        return self._block(self._final_height)
-
-    async def blocks_since(self, height: int) -> int:
-        return max(0, len(self.blocks) - 1 - height)
+        block_hash, time, _ = self.blocks[-1]
+        return EthereumBlock(height=len(self.blocks) - 1, block_hash=block_hash, time=time)
 
     async def next_nonce(self, address: EthereumAddress) -> int:
         self._require_up()
@@ -258,10 +249,6 @@ class FakeEthereumNode:
     @property
     def _final_height(self) -> int:
         return max(0, len(self.blocks) - 1 - self.finality_depth)
-
-    def _block(self, height: int) -> EthereumBlock:
-        block_hash, time, _ = self.blocks[height]
-        return EthereumBlock(height=height, block_hash=block_hash, time=time)
 
 
 @dataclass
