@@ -7,12 +7,13 @@ from coincurve import PublicKey
 
 from signers.ethereum import terms
 from signers.ethereum.construct import UnsignedPayout
-from signers.ethereum.verify import HALF_ORDER, VerifiedPayout, verify_signed
+from signers.ethereum.verify import VerifiedPayout, verify_signed
 from signers.statements.account import Account
 from signers.statements.amounts import Wei
 from signers.statements.identifiers import CompressedKey
 from signers.statements.intent import Intent
 from signers.statements.refusals import Refusal, Tag, refuse_unless
+from signers.statements.secp256k1 import HALF_ORDER
 
 SignDigest = Callable[[bytes], Awaitable[bytes]]
 """Signs 32 bytes with the account key: r ‖ s ‖ y parity, 65 bytes, low S."""

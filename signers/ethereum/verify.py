@@ -24,9 +24,7 @@ from signers.statements.amounts import Wei
 from signers.statements.identifiers import EthereumAddress
 from signers.statements.intent import Intent, NonceAnchor
 from signers.statements.refusals import Refusal, Tag, refuse_unless
-
-HALF_ORDER: Final = 0x7FFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_5D576E73_57A4501D_DFE92F46_681B20A0
-"""EIP-2: a signature's s is at most this."""
+from signers.statements.secp256k1 import HALF_ORDER
 
 TRANSACTION_BYTES_MAX: Final = 512
 """A payout has some 120; nothing longer is even decoded."""

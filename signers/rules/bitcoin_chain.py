@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from signers.bitcoin import bip322, node
+from signers.bitcoin import bip322
 from signers.bitcoin.coins import (
     Outpoint,
     account_script,
@@ -30,10 +28,10 @@ from signers.keys.port import AccountKeys, SigningFailed
 from signers.rules.chains import (
     AttemptNotSigned,
     Draft,
-    NodeUnavailable,
     Order,
     PeerSignatures,
     Tip,
+    answered,
     key_ref,
 )
 from signers.statements import multisig
@@ -48,8 +46,6 @@ from signers.statements.identifiers import (
 )
 from signers.statements.intent import Intent, OutpointAnchor
 from signers.statements.refusals import Refusal, Tag, refuse_unless
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,10 +203,10 @@ class BitcoinChain:
 
 
 def _key_of(account: Account, signer: SignerId) -> CompressedKey:
-    for cosigner in account.bitcoin.cosigners:
-        if cosigner.signer == signer:
-            return cosigner.public_key
-    raise Refusal(Tag.ACCOUNT_KEYS, f"{signer} holds no key of {account.account}")
+    try:
+        return account.bitcoin.key_of(signer)
+    except LookupError as error:
+        raise Refusal(Tag.ACCOUNT_KEYS, f"{account.account}: {error}") from error
 
 
 def _partial(account: Account, peer: PeerSignatures) -> PartialSignatures:
@@ -222,11 +218,3 @@ def _anchor(intent: Intent) -> Outpoint:
     if not isinstance(intent.anchor, OutpointAnchor):
         raise Refusal(Tag.ANCHOR_MISMATCH, "a payout of bitcoin is anchored at an outpoint")
     return anchor_outpoint(intent.anchor)
-
-
-async def answered(question: Awaitable[T]) -> T:
-    """The node's answer, or the rules' own word for there being none."""
-    try:
-        return await question
-    except node.NodeUnavailable as error:
-        raise NodeUnavailable(str(error)) from error

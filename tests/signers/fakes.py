@@ -19,7 +19,7 @@ from signers.bitcoin.node import NodeUnfit as BitcoinNodeUnfit
 from signers.bitcoin.rpc import BitcoinTip
 from signers.ethereum.node import EthereumBlock, NodeUnfit
 from signers.ethereum.node import NodeUnavailable as EthereumNodeUnavailable
-from signers.keys.port import EcdsaSignature, KeyRef, KeyUnknown, PublicKey
+from signers.keys.port import KeyRef, KeyUnknown, PublicKey, RecoverableSignature
 from signers.peers.port import PeerUnavailable
 from signers.rules import answers
 from signers.rules.signer import Signer
@@ -67,10 +67,10 @@ class WorldKeys:
             raise KeyUnknown(ref)
         return PublicKey(self._keys[ref.chain].public_key.format())
 
-    async def sign(self, ref: KeyRef, digest: bytes) -> EcdsaSignature:
+    async def sign(self, ref: KeyRef, digest: bytes) -> RecoverableSignature:
         self.before_signing()
         raw = self._keys[ref.chain].sign_recoverable(digest, hasher=None)
-        return EcdsaSignature(
+        return RecoverableSignature(
             r=int.from_bytes(raw[:32], "big"), s=int.from_bytes(raw[32:64], "big"), recovery_id=raw[64]
         )
 
