@@ -238,16 +238,17 @@ async def test_seconds_are_still_to_pass(stage: Stage, asset: Asset) -> None:
     await sign(stage[0], stage.signing(intent, receipts))
 
 
+@pytest.mark.parametrize("asset", Asset)
 @refuses(Tag.TIMELOCK_RUNNING)
-async def test_blocks_are_still_to_come(stage: Stage) -> None:
-    intent = stage.intent(Asset.ETH)
+async def test_blocks_are_still_to_come(stage: Stage, asset: Asset) -> None:
+    intent, chain = stage.intent(asset), stage.bitcoin if asset is Asset.BTC else stage.ethereum
     receipts = await stage.announce_everywhere(stage.announcement(intent))
     tier = stage.world.policy.tier_of(intent.amount)
     stage.clock[0] = Seconds(stage.clock[0] + tier.timelock_seconds)
-    stage.ethereum.mine(count=tier.timelock_blocks - 1)
+    chain.mine(count=tier.timelock_blocks - 1)
     with refused(Tag.TIMELOCK_RUNNING):
         await sign(stage[0], stage.signing(intent, receipts))
-    stage.ethereum.mine()
+    chain.mine()
     await sign(stage[0], stage.signing(intent, receipts))
 
 
@@ -327,6 +328,7 @@ async def announced_until(
     return asked, receipts
 
 
+@refuses(Tag.INTENT_EXPIRED)
 async def test_a_clock_set_back_does_not_revive_what_has_expired(stage: Stage) -> None:
     short = stage.intent(Asset.BTC, expires_at=Seconds(stage.world.now + 3600))
     stage.advance(3600)
@@ -336,6 +338,7 @@ async def test_a_clock_set_back_does_not_revive_what_has_expired(stage: Stage) -
         await announce(stage[0], stage.announcement(short))
 
 
+@refuses(Tag.INTENT_EXPIRED)
 async def test_an_attempt_remembers_the_time_as_well(stage: Stage) -> None:
     short = stage.intent(Asset.ETH, expires_at=Seconds(stage.world.now + 3600))
     intent, receipts = await stage.announced(Asset.BTC)
@@ -516,6 +519,7 @@ async def test_a_refusal_to_sign_is_signed(stage: Stage) -> None:
 # When an intent ends.
 
 
+@refuses(Tag.ANCHOR_BUSY)
 async def test_an_intent_ends_when_its_anchor_is_spent_at_finality_and_not_before(stage: Stage) -> None:
     intent, receipts = await stage.announced(Asset.BTC)
     signed = await sign(stage[0], stage.signing(intent, receipts))
@@ -529,6 +533,7 @@ async def test_an_intent_ends_when_its_anchor_is_spent_at_finality_and_not_befor
     await announce(stage[0], stage.announcement(second))
 
 
+@refuses(Tag.ANCHOR_BUSY)
 async def test_a_reorganisation_re_opens_an_intent(stage: Stage) -> None:
     intent, receipts = await stage.announced(Asset.BTC)
     signed = await sign(stage[0], stage.signing(intent, receipts))
@@ -568,6 +573,7 @@ async def test_a_reorganisation_is_looked_for_two_weeks_back_and_one(
     assert bool(stage[0].journal.views.live()) is (beyond == 0)
 
 
+@refuses(Tag.ANCHOR_BUSY)
 async def test_a_nonce_ends_its_intent_when_it_is_finalised(stage: Stage) -> None:
     address = stage.world.account.ethereum.address
     await stage.announced(Asset.ETH)
