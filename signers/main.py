@@ -34,7 +34,7 @@ from signers.rules.reconciliation import Reconciliation
 from signers.rules.signer import Signer
 from signers.service.server import SignerServer, WeakTls, require_tls_1_3
 from signers.statements.amounts import Asset
-from signers.statements.identifiers import Digest, Ed25519Key, Seconds, SignerId
+from signers.statements.identifiers import Ed25519Key, Seconds
 from signers.statements.refusals import Refusal
 from signers.vault import VaultError, VaultSession
 from signers.wiring import SignerUnfit
@@ -101,11 +101,11 @@ async def serve(config: Configuration, hardening: Hardening) -> Exit:
 
 async def compose(config: Configuration, vault: VaultSession, opened: AsyncExitStack) -> Signer:
     """The signer: every part made once, and handed to whatever needs it."""
-    own_id, network = SignerId(config.signer), config.network
+    own_id, network = config.signer, config.network
     policy, policy_envelope = read_policy(
         config.policy_file.read_bytes(),
         network=network,
-        pinned=Digest(config.policy_digest),
+        pinned=config.policy_digest,
         at=_wall_clock(),
     )
     mount = config.vault.transit_mount
