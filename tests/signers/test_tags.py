@@ -33,7 +33,7 @@ def marked_tests() -> Iterator[Marked]:
     """Every test that asserts a refusal or carries a mark: it is to do both."""
     for file in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name[:5] != "test_":
                 continue
             marks = [mark for mark in node.decorator_list if _calls(mark, "refuses")]
             blocks = [call for call in ast.walk(node) if _calls(call, "refused")]
