@@ -5,9 +5,12 @@ pre-shared key, which nobody has. `custody.rpc.tls.require_tls_1_3` tries whethe
 
 Before anything else that speaks TLS, too: Python's own contexts, and with them those of every library, write
 each connection's secrets to the file that SSLKEYLOGFILE names.
+
+gRPC writes a line past the log for each handshake it refuses, unless it is told to be quiet.
 """
 
 import os
 
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-PSK-AES128-CBC-SHA"
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 os.environ.pop("SSLKEYLOGFILE", None)

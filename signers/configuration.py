@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,25 +17,42 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from signers.statements.identifiers import Digest, SignerId, Text
 from signers.statements.network import Network
 
-_NAME = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{2,39}$")]
-_DIGEST = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _ADDRESS = Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:-]+:[0-9]{1,5}$")]
 _DNS_NAME = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 _SECONDS = Annotated[int, Field(gt=0, le=30 * 24 * 3600)]
 
+_HTTPS = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.\[\]:-]+$")]
+_HTTP = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._/-]*)?$")]
+
 PEERS: Final = 2
 
 
+def _text(kind: type[Text]) -> BeforeValidator:
+    """One of the statements' own types. A fault says what is allowed, never what stood there."""
+
+    def check(value: object) -> Text:
+        if not isinstance(value, str) or not kind.pattern.fullmatch(value):
+            raise ValueError(f"text that matches {kind.pattern.pattern}")
+        return kind(value)
+
+    return BeforeValidator(check)
+
+
+_DIGEST = Annotated[Digest, _text(Digest)]
+_SIGNER = Annotated[SignerId, _text(SignerId)]
+
+
 class ConfigurationInvalid(Exception):  # noqa: N818 - named for what is the case
-    """A setting is missing, unknown or wrong."""
+    """A setting is missing, unknown or wrong. The message names each one and what is allowed."""
 
 
 class Section(BaseModel):
     """A table of the file. A name that is not known is an error, never ignored."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class TlsFiles(Section):
@@ -50,7 +67,7 @@ class TlsFiles(Section):
 class Peer(Section):
     """Another signer of the policy."""
 
-    signer: _NAME
+    signer: _SIGNER
     target: _ADDRESS
     certificate_name: _DNS_NAME
 
@@ -58,7 +75,7 @@ class Peer(Section):
 class Vault(Section):
     """This signer's own OpenBao."""
 
-    url: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.\[\]:-]+$")]
+    url: _HTTPS
     authority: Path
     role_name: str
     role_id: str
@@ -74,7 +91,7 @@ class Vault(Section):
 class Bitcoin(Section):
     """This signer's own bitcoind: by its cookie file, or by `rpcauth` user and a file with the password."""
 
-    url: str
+    url: _HTTP
     cookie_file: Path | None = None
     user: str | None = None
     password_file: Path | None = None
@@ -92,7 +109,7 @@ class Bitcoin(Section):
 class Ethereum(Section):
     """This signer's own Ethereum node."""
 
-    url: str
+    url: _HTTP
     tip_age_max_seconds: _SECONDS = 600
 
 
@@ -100,17 +117,21 @@ class Configuration(BaseSettings):
     """Everything a signer is told."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_prefix="BAILEE_SIGNER__", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="BAILEE_SIGNER__",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
     )
 
     network: Network
-    signer: _NAME
+    signer: _SIGNER
     state_folder: Path
     """Journal and wrapped keys; of this user alone."""
     policy_file: Path
     policy_digest: _DIGEST
     """Pins the policy: the file may come from anyone."""
-    ethereum_key_holder: _NAME
+    ethereum_key_holder: _SIGNER
     """The one signer that holds every ETH key whole. The same at all signers."""
     listen: _ADDRESS
     tls: TlsFiles
@@ -148,21 +169,42 @@ class Configuration(BaseSettings):
 
 
 def read(file: Path) -> Configuration:
-    """The configuration that the file and the environment make.
+    """The configuration that the file and the environment make. Relative paths are relative to the file.
 
     Raises:
-        ConfigurationInvalid: with every setting that is wrong, and what is allowed.
+        ConfigurationInvalid: with every setting that is wrong, and what is allowed. Never with a value, which
+            may be a secret in the wrong place.
     """
+    if not file.is_file():
+        raise ConfigurationInvalid(f"{file} is not a file")
     try:
         told: Mapping[str, Any] = TomlConfigSettingsSource(Configuration, toml_file=file)()
-        if not file.is_file():
-            raise ConfigurationInvalid(f"{file} is not a file")
-        return Configuration(**told)
+        configuration = Configuration(**told)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, fault['loc'])) or 'configuration'}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-        raise ConfigurationInvalid("; ".join(lines)) from None
+        raise ConfigurationInvalid("\n".join(_line(fault) for fault in _faults(error))) from None
     except (OSError, ValueError) as error:
         raise ConfigurationInvalid(f"{file}: {error}") from error
+    anchored: Configuration = _anchored(configuration, file.parent)
+    return anchored
+
+
+def _faults(error: ValidationError) -> list[Any]:
+    return list(error.errors(include_input=False, include_url=False, include_context=False))
+
+
+def _line(fault: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def _anchored(section: Any, folder: Path) -> Any:
+    """The same with every relative path under `folder`."""
+    if isinstance(section, Path):
+        return section if section.is_absolute() else folder / section
+    if isinstance(section, tuple):
+        return tuple(_anchored(item, folder) for item in section)
+    if isinstance(section, BaseModel):
+        changed = {name: _anchored(value, folder) for name, value in section}
+        return section.model_copy(update=changed)
+    return section

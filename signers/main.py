@@ -26,7 +26,7 @@ from signers.keys.transit import TransitKey
 from signers.keys.vault_statement import VaultStatementSigner
 from signers.keys.vault_transit import VaultTransitKeys
 from signers.lifetime import Ending, Exit, follow
-from signers.process_hardening import Hardening, MemoryLock, ProcessNotHardened, harden_process
+from signers.process_hardening import Hardening, ProcessNotHardened, harden_process, require_locked
 from signers.rules.bitcoin_chain import BitcoinChain
 from signers.rules.ethereum_chain import EthereumChain
 from signers.rules.policy import PolicyUnfit, read_policy
@@ -34,8 +34,7 @@ from signers.rules.reconciliation import Reconciliation
 from signers.rules.signer import Signer
 from signers.service.server import SignerServer, WeakTls, require_tls_1_3
 from signers.statements.amounts import Asset
-from signers.statements.identifiers import Digest, Ed25519Key, Seconds, SignerId
-from signers.statements.network import Network
+from signers.statements.identifiers import Ed25519Key, Seconds
 from signers.statements.refusals import Refusal
 from signers.vault import VaultError, VaultSession
 from signers.wiring import SignerUnfit
@@ -63,11 +62,11 @@ def main() -> None:
     file: Path = parser.parse_args().config
     try:
         # Before any secret is read, and before any thread starts.
-        hardening = harden_process(require_whole_process_lock=False)
+        hardening = harden_process()
         os.umask(0o077)
         config = configuration.read(file)
         logs.configure(level=config.log_level, signer=config.signer)
-        _require_locked(hardening, config.network)
+        require_locked(hardening, config.network)
         status = asyncio.run(serve(config, hardening))
     except _UNFIT as error:
         status = _failed(error, Exit.UNFIT)
@@ -102,11 +101,11 @@ async def serve(config: Configuration, hardening: Hardening) -> Exit:
 
 async def compose(config: Configuration, vault: VaultSession, opened: AsyncExitStack) -> Signer:
     """The signer: every part made once, and handed to whatever needs it."""
-    own_id, network = SignerId(config.signer), config.network
+    own_id, network = config.signer, config.network
     policy, policy_envelope = read_policy(
         config.policy_file.read_bytes(),
         network=network,
-        pinned=Digest(config.policy_digest),
+        pinned=config.policy_digest,
         at=_wall_clock(),
     )
     mount = config.vault.transit_mount
@@ -153,11 +152,6 @@ async def compose(config: Configuration, vault: VaultSession, opened: AsyncExitS
 
 def _wall_clock() -> Seconds:
     return Seconds(int(time.time()))
-
-
-def _require_locked(hardening: Hardening, network: Network) -> None:
-    if network is Network.MAINNET and hardening.memory_lock is not MemoryLock.WHOLE_PROCESS:
-        raise ProcessNotHardened(measure="whole-process memory lock", reason=hardening.memory_lock_reason)
 
 
 def _say_what_this_is(signer: Signer, hardening: Hardening) -> None:

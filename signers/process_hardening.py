@@ -18,6 +18,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from signers.statements.network import Network
+
 # <linux/prctl.h>, <sys/mman.h>, <linux/capability.h>
 _PR_GET_DUMPABLE: Final = 3
 _PR_SET_DUMPABLE: Final = 4
@@ -71,12 +73,10 @@ class Hardening:
     Attributes:
         memory_lock: How far memory is locked.
         memory_lock_reason: Why it is not the whole process; empty when it is.
-        memlock_bytes_max: RLIMIT_MEMLOCK in bytes, None where unlimited.
     """
 
     memory_lock: MemoryLock
     memory_lock_reason: str
-    memlock_bytes_max: int | None
 
     def summary(self) -> str:
         """One line for the start-up log."""
@@ -84,25 +84,31 @@ class Hardening:
         return f"{line} ({self.memory_lock_reason})" if self.memory_lock_reason else line
 
 
-def harden_process(*, require_whole_process_lock: bool) -> Hardening:
+def harden_process() -> Hardening:
     """Makes this process non-dumpable, without core files, with locked memory.
 
-    Args:
-        require_whole_process_lock: True on mainnet. Elsewhere a small RLIMIT_MEMLOCK degrades to locking each
-            secret's own page, which the result says.
+    Under a small RLIMIT_MEMLOCK only each secret's own page is locked, which the result says. Whether that is
+    enough depends on the network, which nobody has read yet: see `require_locked`.
 
     Raises:
-        ProcessNotHardened: a measure failed, or the whole process could not be locked although required.
+        ProcessNotHardened: a measure failed, or not even one page can be locked.
     """
     _forbid_core_files()
     _make_non_dumpable()
-    limit = _raised_memlock_limit()
-    lock, reason = _lock_whole_process(limit)
+    lock, reason = _lock_whole_process(_raised_memlock_limit())
     if lock is MemoryLock.PER_SECRET:
-        if require_whole_process_lock:
-            raise ProcessNotHardened(measure="whole-process memory lock", reason=reason)
         _prove_one_page_locks()
-    return Hardening(memory_lock=lock, memory_lock_reason=reason, memlock_bytes_max=limit)
+    return Hardening(memory_lock=lock, memory_lock_reason=reason)
+
+
+def require_locked(hardening: Hardening, network: Network) -> None:
+    """On mainnet no page of this process may reach a swap device.
+
+    Raises:
+        ProcessNotHardened: only the secrets' own pages are locked.
+    """
+    if network is Network.MAINNET and hardening.memory_lock is not MemoryLock.WHOLE_PROCESS:
+        raise ProcessNotHardened(measure="whole-process memory lock", reason=hardening.memory_lock_reason)
 
 
 def dumpable() -> int:

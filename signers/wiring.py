@@ -16,7 +16,7 @@ from signers.rules.policy import require_its_policy
 from signers.rules.signer import Clockwork
 from signers.service.server import Callers, Tls
 from signers.statements.amounts import Asset
-from signers.statements.identifiers import Ed25519Key, Seconds, SignerId
+from signers.statements.identifiers import Ed25519Key, Seconds
 from signers.statements.policy import Policy
 from signers.statements.refusals import Refusal
 from signers.vault import VaultSettings
@@ -50,14 +50,14 @@ def callers(config: Configuration) -> Callers:
     """Whose certificates may call what."""
     return Callers(
         custody=frozenset(config.custody_certificate_names),
-        peers={peer.certificate_name: SignerId(peer.signer) for peer in config.peers},
+        peers={peer.certificate_name: peer.signer for peer in config.peers},
     )
 
 
 def peer_client(config: Configuration) -> PeerClient:
     """The other signers' addresses, and this signer's certificate to call them with."""
     addresses = [
-        PeerAddress(signer=SignerId(peer.signer), target=peer.target, certificate_name=peer.certificate_name)
+        PeerAddress(signer=peer.signer, target=peer.target, certificate_name=peer.certificate_name)
         for peer in config.peers
     ]
     files = config.tls
@@ -128,5 +128,5 @@ def require_named(policy: Policy, config: Configuration, statement_key: Ed25519K
         raise SignerUnfit(f"the policy names the signers {sorted(named)}, the configuration {sorted(told)}")
     if config.ethereum_key_holder not in named:
         raise SignerUnfit(f"ethereum_key_holder {config.ethereum_key_holder} is no signer of the policy")
-    if policy.signer(SignerId(config.signer)).public_key != statement_key:
+    if policy.signer(config.signer).public_key != statement_key:
         raise SignerUnfit(f"this Vault's statement key is {statement_key}, not the one in the policy")

@@ -39,14 +39,6 @@ from signers.statements.amounts import Sats
 from signers.statements.identifiers import BlockHash, ScriptPubKey, TxId
 from signers.statements.network import Network
 
-GENESIS_BLOCKS: Final = {
-    Network.MAINNET: BlockHash("000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"),
-    Network.TESTNET: BlockHash(
-        "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043"
-    ),  # testnet4
-    Network.REGTEST: BlockHash("0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"),
-}
-
 NOT_FOUND: Final = -5
 OUT_OF_RANGE: Final = -8
 SCAN_TIMEOUT_SECONDS: Final = 600.0
@@ -89,7 +81,7 @@ class BitcoinNode:
         if self._known_right:
             return
         genesis = await self._rpc.call("getblockhash", 0, read=lambda result: BlockHash(as_str(result)))
-        if genesis != GENESIS_BLOCKS[self._network]:
+        if genesis != self._network.bitcoin_genesis:
             raise WrongNetwork(
                 f"{self.name} is not a Bitcoin node of {self._network}: its genesis block is {genesis}"
             )

@@ -32,10 +32,9 @@ from custody.domain.withdrawal import PartialSignatures
 from signers.statements import multisig
 from signers.statements.account import Account
 from signers.statements.allowlist import BitcoinDestination
-from signers.statements.identifiers import SignerId, TxId
+from signers.statements.identifiers import CompressedKey, SignerId, TxId
+from signers.statements.secp256k1 import HALF_ORDER
 
-_HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""Half of secp256k1's order: S is not above it."""
 _VERSION: Final = 2
 
 
@@ -137,11 +136,11 @@ def _assemble_pair(
     )
 
 
-def _key_of(account: Account, signer: SignerId) -> str:
-    for cosigner in account.bitcoin.cosigners:
-        if cosigner.signer == signer:
-            return cosigner.public_key
-    raise TransactionInvalid(f"{signer} is no cosigner of {account.account}")
+def _key_of(account: Account, signer: SignerId) -> CompressedKey:
+    try:
+        return account.bitcoin.key_of(signer)
+    except LookupError as error:
+        raise TransactionInvalid(f"{account.account}: {error}") from error
 
 
 def _check_encoding(signature: bytes) -> None:
@@ -149,7 +148,7 @@ def _check_encoding(signature: bytes) -> None:
     try:
         der, hash_type = signature[:-1], signature[-1]
         parsed = der_to_cdata(der)
-        low = int.from_bytes(serialize_compact(parsed)[32:], "big") <= _HALF_ORDER
+        low = int.from_bytes(serialize_compact(parsed)[32:], "big") <= HALF_ORDER
     except (ValueError, IndexError) as error:
         raise TransactionInvalid(f"a malformed signature: {error}") from error
     if cdata_to_der(parsed) != der or not low or hash_type != SIGHASH_ALL:

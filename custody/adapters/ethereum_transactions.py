@@ -16,11 +16,11 @@ from custody.application.ports.verification import EthereumPayout, SignedTransac
 from signers.statements.allowlist import EthereumDestination
 from signers.statements.identifiers import CompressedKey, EthereumAddress
 from signers.statements.intent import NonceAnchor
+from signers.statements.secp256k1 import HALF_ORDER
 
 TRANSFER_GAS: Final = 21_000
 TRANSACTION_BYTES_MAX: Final = 1024
 _TYPE: Final = b"\x02"
-_HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
 def address_of(key: CompressedKey) -> EthereumAddress:
@@ -86,7 +86,7 @@ def _integer(raw: object) -> int:
 
 
 def _sender(unsigned: tuple[Any, ...], parity: int, r: int, s: int) -> EthereumAddress:
-    if parity not in {0, 1} or not 0 < s <= _HALF_ORDER:
+    if parity not in {0, 1} or not 0 < s <= HALF_ORDER:
         raise TransactionInvalid("a signature that nodes would not take")
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
     digest = keccak256(_TYPE + rlp.encode(unsigned))

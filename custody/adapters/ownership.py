@@ -42,13 +42,9 @@ def verify_ownership(account: Account, proofs: Sequence[OwnershipProof]) -> None
     cosigners = {cosigner.signer for cosigner in account.bitcoin.cosigners}
     if set(parts) != cosigners or len(proofs) != len(parts):
         raise OwnershipUnproven(f"parts of {sorted(parts)}, not one of each of {sorted(cosigners)}")
-    for first, second in combinations(sorted(cosigners, key=lambda signer: _key_of(account, signer)), 2):
+    for first, second in combinations(sorted(cosigners, key=account.bitcoin.key_of), 2):
         _verify_pair(account, parts[first], parts[second])
     _verify_holder(account, parts)
-
-
-def _key_of(account: Account, signer: SignerId) -> str:
-    return next(each.public_key for each in account.bitcoin.cosigners if each.signer == signer)
 
 
 def _verify_pair(account: Account, first: OwnershipProof, second: OwnershipProof) -> None:

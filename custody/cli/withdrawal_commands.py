@@ -169,7 +169,7 @@ def print_receipts(context: Context, receipts: list[Receipt]) -> None:
         context.output.result({"receipts": [statement_json(receipt) for receipt in receipts]})
         return
     context.output.table(
-        ("signer", "act", "tags", "at", "journal", "SHA-256 of the signed transaction"),
+        ("signer", "act", "tags", "at", "journal", "SHA-256 of the unsigned payload"),
         [
             (
                 receipt.signer,

@@ -8,9 +8,7 @@ Source: BIP-322. Framing: bip322-core, over embit; the hash is computed again by
 verification: bip322-core with btclib's interpreter and libbitcoinkernel.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final
 
 from bip322core import (
@@ -20,7 +18,6 @@ from bip322core import (
     VerifyResult,
     build_to_sign,
     build_to_spend,
-    encode_simple,
     verify_message,
 )
 
@@ -31,15 +28,13 @@ from signers.bitcoin.sign import (
     ImplementationsDisagree,
     PartialSignatures,
     SignDigest,
-    multisig_witness,
     require_signatures,
-    witness_signature,
 )
 from signers.statements import multisig
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry, BitcoinDestination, ownership_message
 from signers.statements.amounts import Sats
-from signers.statements.identifiers import CompressedKey, Proof, TxId
+from signers.statements.identifiers import CompressedKey, TxId
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
 _PROOF_CHARACTERS_MAX: Final = 4096
@@ -56,7 +51,6 @@ class Shown:
     """The signature holds from this height or time on; 0 always."""
     sequence: int
     """The signature holds from this age of the coins on (BIP-68); 0 always."""
-    other_coins: int
     signatures: int
     """How many signatures were checked. A script can ask for none: then it shows nobody."""
 
@@ -112,56 +106,6 @@ async def sign_ownership(account: Account, *, key: CompressedKey, sign: SignDige
     partial = PartialSignatures(public_key=key, signatures=(await sign(challenge.sighash),))
     require_signatures(partial, (challenge.sighash,))
     return partial
-
-
-def combine_ownership(account: Account, first: PartialSignatures, second: PartialSignatures) -> Proof:
-    """The proof of one pair of signers, verified.
-
-    Returns:
-        The "simple" form: `smp` and base64 of the witness.
-
-    Raises:
-        Refusal: `account-keys` or `signature-invalid`.
-    """
-    challenge = ownership_challenge(account)
-    refuse_unless(
-        first.public_key != second.public_key, Tag.ACCOUNT_KEYS, "two signatures of one key are one"
-    )
-    for partial in (first, second):
-        _require_cosigner(partial.public_key, challenge)
-        require_signatures(partial, (challenge.sighash,))
-    by_key = sorted((first, second), key=lambda partial: challenge.keys.index(partial.public_key))
-    signatures = [witness_signature(partial.signatures[0]) for partial in by_key]
-    proof = Proof(encode_simple(multisig_witness(signatures, challenge.witness_script)))
-    verify_account_proof(account, proof)
-    return proof
-
-
-def combine_every_pair(account: Account, halves: Iterable[PartialSignatures]) -> tuple[Proof, ...]:
-    """One proof of each of the three pairs: coins must be spendable by whichever two signers are left.
-
-    Raises:
-        Refusal: `account-keys` (not one half of each cosigner) or `signature-invalid`.
-    """
-    given = {half.public_key: half for half in halves}
-    refuse_unless(
-        set(given) == set(account.bitcoin.keys),
-        Tag.ACCOUNT_KEYS,
-        "not one half of each of the three cosigners",
-    )
-    return tuple(combine_ownership(account, a, b) for a, b in combinations(given.values(), 2))
-
-
-def verify_account_proof(account: Account, proof: Proof) -> None:
-    """Refuse unless the proof spends the account's script over the account's message, in simple form.
-
-    Raises:
-        Refusal: `signature-invalid`.
-    """
-    shown = verify_proof(
-        account_script(account), account.bitcoin_ownership_message, proof, tag=Tag.SIGNATURE_INVALID
-    )
-    refuse_unless(shown.form == PREFIX_SIMPLE, Tag.SIGNATURE_INVALID, f"a proof in the form {shown.form}")
 
 
 def verify_destination_proof(entry: AllowlistEntry) -> None:
@@ -221,7 +165,6 @@ def verify_proof(script: bytes, message: str, proof: str, *, tag: Tag) -> Shown:
         form=str(result.variant),
         lock_time=int(result.locktime),
         sequence=int(result.sequence),
-        other_coins=int(result.extra_inputs),
         signatures=len(result.sighash_types),
     )
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from signers.statements.account import Account
 from signers.statements.amounts import Asset, Sats
-from signers.statements.identifiers import CompressedKey, ScriptPubKey, TxId
+from signers.statements.identifiers import CompressedKey, TxId
 from signers.statements.intent import INDEX_MAX, Intent, OutpointAnchor
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
@@ -48,14 +48,16 @@ class Outpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coin:
-    """A coin as custody hands it over. Nothing of it is believed; the id is computed from the bytes."""
+    """A coin as custody hands it over. Nothing of it is believed.
+
+    Its id is computed from the bytes, and binds the amount: one that is merely told lets a liar take the
+    difference as fee (CVE-2020-14199). What was altered is another coin, which no chain has.
+    """
 
     previous_transaction: bytes
     """The complete transaction that made the coin, with or without witnesses."""
     index: int
     """Which of its outputs."""
-    txid: TxId | None = None
-    """The id that custody says it has, where it says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,18 +141,6 @@ def require_bounded(coins: tuple[Coin, ...]) -> None:
     )
 
 
-def require_claimed(coin: Coin, txid: TxId) -> None:
-    """Refuse a previous transaction that is not the one custody names.
-
-    The hash of the transaction binds the amount (CVE-2020-14199: an amount that is merely told lets a liar
-    take the difference as fee).
-
-    Raises:
-        Refusal: `prevout-lie`.
-    """
-    refuse_unless(coin.txid in (None, txid), Tag.PREVOUT_LIE, f"{txid} was handed over as {coin.txid}")
-
-
 def require_confirmed(spent: SpentOutput, seen: ConfirmedOutput | None) -> None:
     """Refuse a coin that the signer's own node does not have, or has otherwise.
 
@@ -192,8 +182,3 @@ def account_script(account: Account) -> bytes:
 def script_keys(account: Account) -> tuple[CompressedKey, ...]:
     """The account's keys in the order of its script (BIP-67)."""
     return tuple(sorted(account.bitcoin.keys))
-
-
-def script_text(script: bytes) -> ScriptPubKey:
-    """The script as statements spell it."""
-    return ScriptPubKey(script.hex())

@@ -37,11 +37,6 @@ class UnsignedPayout:
     """Of every input alike."""
     sighashes: tuple[bytes, ...]
     """What is signed for each input: 32 bytes, BIP-143, SIGHASH_ALL."""
-    amount: Sats
-    fee: Sats
-    """Inputs less outputs, exactly as stated."""
-    change: Sats
-    """What returns to the account; zero where no output does."""
 
 
 def build_payout(*, intent: Intent, account: Account, coins: tuple[Coin, ...], fee: Sats) -> UnsignedPayout:
@@ -59,12 +54,11 @@ def build_payout(*, intent: Intent, account: Account, coins: tuple[Coin, ...], f
             `coins.require_terms`.
     """
     anchor = form.anchor_outpoint(form.require_terms(intent, account, fee))
-    amount = form.amount_of_intent(intent)
     spent = _open_all(coins, account)
     refuse_unless(
         anchor in {each.outpoint for each in spent}, Tag.ANCHOR_MISMATCH, f"{anchor} is not among the inputs"
     )
-    change = _change(spent, amount, fee)
+    change = _change(spent, form.amount_of_intent(intent), fee)
     outputs = _outputs(intent, account, change)
     transaction = Transaction(
         version=form.VERSION,
@@ -79,9 +73,6 @@ def build_payout(*, intent: Intent, account: Account, coins: tuple[Coin, ...], f
         spent=spent,
         witness_script=witness_script,
         sighashes=sighashes(transaction, witness_script, spent),
-        amount=amount,
-        fee=fee,
-        change=change,
     )
 
 
@@ -115,7 +106,6 @@ def _open_all(coins: tuple[Coin, ...], account: Account) -> tuple[SpentOutput, .
 def _open(coin: Coin) -> SpentOutput:
     previous = _parse(coin.previous_transaction)
     txid = TxId(previous.txid().hex())
-    form.require_claimed(coin, txid)
     refuse_unless(0 <= coin.index < len(previous.vout), Tag.PREVOUT_LIE, f"{txid} has no output {coin.index}")
     output = previous.vout[coin.index]
     return SpentOutput(

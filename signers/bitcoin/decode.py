@@ -4,7 +4,7 @@ from bitcoin.core import CTransaction, CTxIn, b2lx
 from bitcoin.core.script import SIGHASH_ALL, SIGVERSION_WITNESS_V0, CScript, SignatureHash
 from bitcoin.core.serialize import SerializationError
 
-from signers.bitcoin.coins import Coin, Outpoint, SpentOutput, require_claimed
+from signers.bitcoin.coins import Coin, Outpoint, SpentOutput
 from signers.statements.amounts import Sats
 from signers.statements.identifiers import TxId
 from signers.statements.refusals import Refusal, Tag, refuse_unless
@@ -66,7 +66,6 @@ def read_coin(coin: Coin) -> SpentOutput:
     """
     transaction = read_transaction(coin.previous_transaction, tag=Tag.PREVOUT_LIE)
     txid = txid_of(transaction)
-    require_claimed(coin, txid)
     if not 0 <= coin.index < len(transaction.vout):
         raise Refusal(Tag.PREVOUT_LIE, f"{txid} has no output {coin.index}")
     output = transaction.vout[coin.index]

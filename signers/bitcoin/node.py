@@ -18,7 +18,6 @@ from bitcoin_core_rpc import BitcoinCoreRpcClient, FetchError
 from signers.bitcoin.coins import ConfirmedOutput, Outpoint
 from signers.bitcoin.rpc import AnswerMalformed, BitcoinRpc, BitcoinTip, Call, NodeUnfit
 from signers.bitcoin.spend_search import Block, ChainMoved, Searched, Spend, search
-from signers.statements.identifiers import BlockHash
 from signers.statements.network import Network
 
 __all__ = ["BitcoinNode", "BitcoinTip", "BitcoinView", "NodeUnavailable", "NodeUnfit"]
@@ -40,11 +39,6 @@ ANCHORS_MAX: Final = 4096
 """Anchors whose search is remembered; one that was forgotten is searched again."""
 
 _CHAINS: Final = {Network.MAINNET: "main", Network.TESTNET: "testnet4", Network.REGTEST: "regtest"}
-_GENESIS: Final = {
-    Network.MAINNET: BlockHash("000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"),
-    Network.TESTNET: BlockHash("00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043"),
-    Network.REGTEST: BlockHash("0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"),
-}
 
 
 class NodeUnavailable(Exception):  # noqa: N818 - it says what is the case
@@ -59,9 +53,6 @@ class BitcoinView(Protocol):
 
     async def tip(self) -> BitcoinTip:
         """The best block."""
-
-    async def blocks_since(self, height: int) -> int:
-        """How many blocks the best chain has above `height`; never negative."""
 
     async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
         """An unspent output of the best chain; `None` where there is none. The mempool counts for nothing."""
@@ -141,10 +132,6 @@ class BitcoinNode:
         """The best block."""
         return await self._run(self._rpc.tip)
 
-    async def blocks_since(self, height: int) -> int:
-        """How many blocks the best chain has above `height`; never negative."""
-        return max(0, (await self.tip()).height - height)
-
     async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
         """An unspent output of the best chain; `None` where there is none."""
         found = await self._run(partial(self._rpc.unspent, outpoint))
@@ -178,7 +165,7 @@ class BitcoinNode:
 
     def _check(self) -> None:
         chain, genesis = self._rpc.chain(), self._rpc.block_at(0)
-        if (chain, genesis) != (_CHAINS[self._network], _GENESIS[self._network]):
+        if (chain, genesis) != (_CHAINS[self._network], self._network.bitcoin_genesis):
             raise NodeUnfit(f"a node of chain {chain} with genesis block {genesis}, not of {self._network}")
         if not self._rpc.transaction_index_synced():
             raise NodeUnavailable("the transaction index is still being built")

@@ -7,7 +7,6 @@ joined transaction by libbitcoinkernel.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
 
 from coincurve import PublicKey
 from cryptography.exceptions import InvalidSignature
@@ -29,11 +28,10 @@ from signers.bitcoin.verify import VerifiedPayout
 from signers.statements import multisig
 from signers.statements.identifiers import CompressedKey, EcdsaSignature
 from signers.statements.refusals import Refusal, Tag, refuse_unless
+from signers.statements.secp256k1 import HALF_ORDER
 
 SignDigest = Callable[[bytes], Awaitable[EcdsaSignature]]
 """Signs 32 bytes with the account key: compact r ‖ s, low S."""
-
-_ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
 
 class ImplementationsDisagree(Exception):  # noqa: N818 - it says what is the case
@@ -186,7 +184,7 @@ def _require_witness(stack: list[bytes], witness_script: bytes) -> None:
 def _verifies(key: CompressedKey, signature: EcdsaSignature, digest: bytes) -> bool:
     _, s = _numbers(signature)
     return (
-        s <= _ORDER // 2
+        s <= HALF_ORDER
         and _secp256k1_verifies(key, signature, digest)
         and _openssl_verifies(key, signature, digest)
     )

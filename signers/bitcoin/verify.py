@@ -15,7 +15,7 @@ from signers.bitcoin.decode import outpoint_of, read_coin, read_transaction, sat
 from signers.statements import multisig
 from signers.statements.account import Account
 from signers.statements.amounts import Sats
-from signers.statements.identifiers import CompressedKey, Digest, TxId
+from signers.statements.identifiers import CompressedKey, TxId
 from signers.statements.intent import Intent
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
@@ -34,14 +34,6 @@ class VerifiedPayout:
     """The account's keys in the order of the script."""
     sighashes: tuple[bytes, ...]
     """What a signature of each input covers, by this side's own computation."""
-    amount: Sats
-    fee: Sats
-    change: Sats
-
-    @property
-    def digest(self) -> Digest:
-        """SHA-256 of the transaction's bytes: how a receipt names what was signed."""
-        return Digest.of(self.transaction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ def verify_payout(
     decoded = read_transaction(transaction, tag=Tag.TRANSACTION_SHAPE)
     spent = _spent(decoded, coins, account, anchor)
     outputs = _read_outputs(decoded)
-    change = _require_outputs(outputs, intent, account)
+    _require_outputs(outputs, intent, account)
     _require_fee(spent, outputs, intent, fee)
     _require_shape(decoded, spent, coins, outputs)
     witness_script = multisig.witness_script(account.bitcoin.keys)
@@ -78,9 +70,6 @@ def verify_payout(
             sighash(decoded, index, witness_script=witness_script, value=each.value)
             for index, each in enumerate(spent)
         ),
-        amount=form.amount_of_intent(intent),
-        fee=fee,
-        change=change,
     )
 
 
@@ -115,12 +104,8 @@ def _read_outputs(decoded: CTransaction) -> tuple[_Output, ...]:
     )
 
 
-def _require_outputs(outputs: tuple[_Output, ...], intent: Intent, account: Account) -> Sats:
-    """Exactly the payout, and at most one output besides, which returns to the account.
-
-    Returns:
-        The change; zero where there is none.
-    """
+def _require_outputs(outputs: tuple[_Output, ...], intent: Intent, account: Account) -> None:
+    """Exactly the payout, and at most one output besides, which returns to the account."""
     to_destination = [each for each in outputs if each.script == form.destination_script(intent)]
     refuse_unless(bool(to_destination), Tag.DESTINATION, "no output pays the destination")
     amount = form.amount_of_intent(intent)
@@ -136,7 +121,6 @@ def _require_outputs(outputs: tuple[_Output, ...], intent: Intent, account: Acco
             f"{each.value} go to {each.script.hex()}",
         )
     refuse_unless(len(others) <= 1, Tag.TRANSACTION_SHAPE, f"change in {len(others)} outputs")
-    return others[0].value if others else Sats.zero()
 
 
 def _require_fee(

@@ -16,11 +16,11 @@ from eth_utils.exceptions import ValidationError
 
 from signers.ethereum.keccak import keccak
 from signers.ethereum.sign import SignDigest, require_signature
-from signers.ethereum.verify import HALF_ORDER
 from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry, EthereumDestination, ownership_message
 from signers.statements.identifiers import EthereumAddress, Proof
 from signers.statements.refusals import Refusal, Tag, refuse_unless
+from signers.statements.secp256k1 import HALF_ORDER
 
 _RECOVERY_OFFSET: Final = 27
 _SIGNATURE: Final = re.compile(r"(?:0x)?([0-9a-f]{128}(?:1b|1c))", re.ASCII)

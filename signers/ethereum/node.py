@@ -52,12 +52,6 @@ class EthereumView(Protocol):
     async def tip(self) -> EthereumBlock:
         """The latest block."""
 
-    async def finalised(self) -> EthereumBlock:
-        """The last block that is beyond recall."""
-
-    async def blocks_since(self, height: int) -> int:
-        """How many blocks the chain has above `height`; never negative."""
-
     async def next_nonce(self, address: EthereumAddress) -> int:
         """The nonce of an account's next transaction as of the latest block, not of the mempool."""
 
@@ -111,15 +105,15 @@ class EthereumNode:
 
     async def tip(self) -> EthereumBlock:
         """The latest block."""
-        return await self._block("latest")
-
-    async def finalised(self) -> EthereumBlock:
-        """The last block that is beyond recall."""
-        return await self._block("finalized")
-
-    async def blocks_since(self, height: int) -> int:
-        """How many blocks the chain has above `height`; never negative."""
-        return max(0, (await self.tip()).height - height)
+        found: Mapping[str, Any] = await _ask(self._web3.eth.get_block("latest"))
+        try:
+            return EthereumBlock(
+                height=_integer(found["number"]),
+                block_hash=BlockHash(bytes(found["hash"]).hex()),
+                time=Seconds(_integer(found["timestamp"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise NodeUnavailable(f"a block of another form: {error}") from error
 
     async def next_nonce(self, address: EthereumAddress) -> int:
         """The nonce of an account's next transaction as of the latest block."""
@@ -144,17 +138,6 @@ class EthereumNode:
     async def _nonce(self, address: EthereumAddress, block: Block) -> int:
         nonce = await _ask(self._web3.eth.get_transaction_count(to_checksum_address("0x" + address), block))
         return _integer(nonce)
-
-    async def _block(self, block: Block) -> EthereumBlock:
-        found: Mapping[str, Any] = await _ask(self._web3.eth.get_block(block))
-        try:
-            return EthereumBlock(
-                height=_integer(found["number"]),
-                block_hash=BlockHash(bytes(found["hash"]).hex()),
-                time=Seconds(_integer(found["timestamp"])),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise NodeUnavailable(f"a block of another form: {error}") from error
 
 
 async def _ask(question: Awaitable[T]) -> T:

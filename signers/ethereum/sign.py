@@ -7,12 +7,13 @@ from coincurve import PublicKey
 
 from signers.ethereum import terms
 from signers.ethereum.construct import UnsignedPayout
-from signers.ethereum.verify import HALF_ORDER, SignedPayout, VerifiedPayout, verify_signed
+from signers.ethereum.verify import VerifiedPayout, verify_signed
 from signers.statements.account import Account
 from signers.statements.amounts import Wei
 from signers.statements.identifiers import CompressedKey
 from signers.statements.intent import Intent
 from signers.statements.refusals import Refusal, Tag, refuse_unless
+from signers.statements.secp256k1 import HALF_ORDER
 
 SignDigest = Callable[[bytes], Awaitable[bytes]]
 """Signs 32 bytes with the account key: r ‖ s ‖ y parity, 65 bytes, low S."""
@@ -30,8 +31,8 @@ async def sign_payout(
     account: Account,
     fee: Wei,
     sign: SignDigest,
-) -> SignedPayout:
-    """The complete transaction, verified.
+) -> bytes:
+    """The complete transaction as it is broadcast, verified.
 
     Args:
         payout: as built here.
@@ -49,7 +50,9 @@ async def sign_payout(
         raise ImplementationsDisagree(f"on the hash of nonce {payout.nonce}")
     signature = await sign(verified.digest)
     require_signature(account.ethereum.public_key, signature, verified.digest)
-    return verify_signed(assemble(payout, signature), intent=intent, account=account, fee=fee)
+    transaction = assemble(payout, signature)
+    verify_signed(transaction, intent=intent, account=account, fee=fee)
+    return transaction
 
 
 def assemble(payout: UnsignedPayout, signature: bytes) -> bytes:

@@ -21,12 +21,10 @@ from rlp.exceptions import RLPException
 from signers.ethereum import terms
 from signers.statements.account import Account
 from signers.statements.amounts import Wei
-from signers.statements.identifiers import Digest, EthereumAddress
+from signers.statements.identifiers import EthereumAddress
 from signers.statements.intent import Intent, NonceAnchor
 from signers.statements.refusals import Refusal, Tag, refuse_unless
-
-HALF_ORDER: Final = 0x7FFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_5D576E73_57A4501D_DFE92F46_681B20A0
-"""EIP-2: a signature's s is at most this."""
+from signers.statements.secp256k1 import HALF_ORDER
 
 TRANSACTION_BYTES_MAX: Final = 512
 """A payout has some 120; nothing longer is even decoded."""
@@ -42,24 +40,6 @@ class VerifiedPayout:
     payload: bytes
     digest: bytes
     """What a signature covers, by this side's own computation: 32 bytes."""
-    amount: Wei
-    fee_max: Wei
-    """The most it can pay the network."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedPayout:
-    """A complete transaction that this module has accepted."""
-
-    transaction: bytes
-    """As broadcast: the type, then RLP."""
-    hash: Digest
-    """Its Keccak-256, by which nodes and people name it; without 0x."""
-
-    @property
-    def digest(self) -> Digest:
-        """SHA-256 of the transaction's bytes: how a receipt names what was signed."""
-        return Digest.of(self.transaction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +71,10 @@ def verify_payout(payload: bytes, *, intent: Intent, account: Account, fee: Wei)
         Tag.TRANSACTION_SHAPE,
         "eth-account builds another payload",
     )
-    return VerifiedPayout(
-        payload=payload,
-        digest=digest,
-        amount=terms.amount_of_intent(intent),
-        fee_max=Wei(terms.GAS * terms.max_fee_per_gas(fee)),
-    )
+    return VerifiedPayout(payload=payload, digest=digest)
 
 
-def verify_signed(transaction: bytes, *, intent: Intent, account: Account, fee: Wei) -> SignedPayout:
+def verify_signed(transaction: bytes, *, intent: Intent, account: Account, fee: Wei) -> None:
     """Accept the complete payout of `intent` at `fee`, signed by the account's key, and no other transaction.
 
     Raises:
@@ -112,7 +87,6 @@ def verify_signed(transaction: bytes, *, intent: Intent, account: Account, fee: 
     refuse_unless(
         sender == account.ethereum.address, Tag.SIGNATURE_INVALID, f"signed by {sender}, not by the account"
     )
-    return SignedPayout(transaction=transaction, hash=Digest(_hash_of(transaction).hex()))
 
 
 def _require_fields(fields: _Fields, intent: Intent, fee: Wei) -> None:

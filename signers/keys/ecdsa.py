@@ -18,7 +18,7 @@ import coincurve
 from coincurve import GLOBAL_CONTEXT
 from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found] # an untyped extension
 
-from signers.keys.port import EcdsaSignature, PublicKey, SigningFailed, require_digest
+from signers.keys.port import PublicKey, RecoverableSignature, SigningFailed, require_digest
 from signers.keys.secret import SecretBytes, SecretMalformed
 
 COINCURVE_VERSION: Final = "21.0.0"
@@ -55,7 +55,7 @@ def check_signing_library() -> None:
             raise SigningLibraryUnfit("coincurve does not give the known RFC 6979 signature")
 
 
-def require_valid_signature(*, public_key: PublicKey, digest: bytes, signature: EcdsaSignature) -> None:
+def require_valid_signature(*, public_key: PublicKey, digest: bytes, signature: RecoverableSignature) -> None:
     """Verifies a signature and its recovery id under `public_key`.
 
     Raises:
@@ -131,7 +131,7 @@ class EcdsaSecret:
         lib.secp256k1_ec_pubkey_serialize(GLOBAL_CONTEXT.ctx, output, length, point, _EC_COMPRESSED)
         return PublicKey(bytes(ffi.buffer(output, _COMPRESSED_BYTES)))
 
-    def sign(self, digest: bytes) -> EcdsaSignature:
+    def sign(self, digest: bytes) -> RecoverableSignature:
         """Deterministic (RFC 6979, no extra entropy), low-S, with recovery id. The caller verifies.
 
         Raises:
@@ -175,13 +175,13 @@ class EcdsaSecret:
         return f"EcdsaSecret({self._secret!r})"
 
 
-def _signature(recoverable: Any) -> EcdsaSignature:
+def _signature(recoverable: Any) -> RecoverableSignature:
     compact = ffi.new("unsigned char[64]")
     recovery_id = ffi.new("int *")
     lib.secp256k1_ecdsa_recoverable_signature_serialize_compact(
         GLOBAL_CONTEXT.ctx, compact, recovery_id, recoverable
     )
     raw = bytes(ffi.buffer(compact, 64))
-    return EcdsaSignature(
+    return RecoverableSignature(
         r=int.from_bytes(raw[:32], "big"), s=int.from_bytes(raw[32:], "big"), recovery_id=recovery_id[0]
     )

@@ -18,13 +18,14 @@ from typing import Final, Literal, NewType, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from signers.statements.secp256k1 import HALF_ORDER, ORDER
+
 Chain = Literal["BTC", "ETH"]
 CHAINS: Final[tuple[Chain, ...]] = ("BTC", "ETH")
 
 PublicKey = NewType("PublicKey", bytes)
 """A secp256k1 point, 33 bytes, compressed (SEC 1, section 2.3.3)."""
 
-SECP256K1_ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 DIGEST_BYTES: Final = 32
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}", re.ASCII)
 
@@ -100,7 +101,7 @@ class KeyRef:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EcdsaSignature:
+class RecoverableSignature:
     """An ECDSA signature over secp256k1 with low S (BIP-62 rule 5, BIP-146, EIP-2).
 
     Attributes:
@@ -114,7 +115,7 @@ class EcdsaSignature:
     recovery_id: int
 
     def __post_init__(self) -> None:
-        in_range = 1 <= self.r < SECP256K1_ORDER and 1 <= self.s <= SECP256K1_ORDER // 2
+        in_range = 1 <= self.r < ORDER and 1 <= self.s <= HALF_ORDER
         if not in_range or self.recovery_id not in range(4):
             raise ValueError("not a low-S secp256k1 signature with a recovery id")
 
@@ -164,7 +165,7 @@ class AccountKeys(Protocol):
             KeyUnknown: it was never created.
         """
 
-    async def sign(self, ref: KeyRef, digest: bytes) -> EcdsaSignature:
+    async def sign(self, ref: KeyRef, digest: bytes) -> RecoverableSignature:
         """Signs a 32-byte digest deterministically (RFC 6979) and verifies the result before returning it.
 
         Raises:
@@ -198,7 +199,9 @@ class JointKeys(Protocol):
             ParticipantsRefused: the participants cannot hold this key.
         """
 
-    async def joint_sign(self, ref: KeyRef, digest: bytes, participants: tuple[str, ...]) -> EcdsaSignature:
+    async def joint_sign(
+        self, ref: KeyRef, digest: bytes, participants: tuple[str, ...]
+    ) -> RecoverableSignature:
         """Signs a 32-byte digest with the joint key.
 
         Raises:

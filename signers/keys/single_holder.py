@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from signers.keys.port import (
     AccountKeys,
-    EcdsaSignature,
     JointKey,
     JointMode,
     KeyRef,
     NotHolder,
     ParticipantsRefused,
+    RecoverableSignature,
 )
 
 
@@ -49,7 +49,9 @@ class SingleHolder:
         public_key = await self._keys.create_key(ref)
         return JointKey(public_key=public_key, holder=self._holder_id, mode=self.mode)
 
-    async def joint_sign(self, ref: KeyRef, digest: bytes, participants: tuple[str, ...]) -> EcdsaSignature:
+    async def joint_sign(
+        self, ref: KeyRef, digest: bytes, participants: tuple[str, ...]
+    ) -> RecoverableSignature:
         """See the port."""
         self._require_holder(ref, participants)
         return await self._keys.sign(ref, digest)

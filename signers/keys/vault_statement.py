@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from typing import Final, Self
 
@@ -11,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from signers.keys.port import SigningFailed
 from signers.keys.transit import TransitKey
+from signers.statements.identifiers import Ed25519Key
 from signers.vault import VaultSession
 
 _MESSAGE_BYTES_MAX: Final = 1 << 20
-_KEY_ID_HEX_DIGITS: Final = 32
 
 
 class VaultStatementSigner:
@@ -42,8 +41,8 @@ class VaultStatementSigner:
 
     @property
     def key_id(self) -> str:
-        """The first 16 bytes of SHA-256 of the public key, in hexadecimal."""
-        return hashlib.sha256(self._public_key).hexdigest()[:_KEY_ID_HEX_DIGITS]
+        """The hint under which envelopes name the key."""
+        return Ed25519Key(self._public_key.hex()).key_id
 
     @property
     def public_key(self) -> bytes:

@@ -17,7 +17,7 @@ from typing import Final, Self
 import rfc8785
 
 from signers.keys.ecdsa import EcdsaSecret, check_signing_library, require_valid_signature
-from signers.keys.port import EcdsaSignature, KeyCorrupt, KeyRef, KeyUnknown, PublicKey, require_digest
+from signers.keys.port import KeyCorrupt, KeyRef, KeyUnknown, PublicKey, RecoverableSignature, require_digest
 from signers.keys.store import KeyStore, WrappedKey
 from signers.keys.transit import PlaintextMalformed, TransitKey
 from signers.vault import VaultConnection, VaultRequestRefused, VaultSession
@@ -67,7 +67,7 @@ class VaultTransitKeys:
         """See the port; works while OpenBao is sealed."""
         return (await self._stored(ref)).public_key
 
-    async def sign(self, ref: KeyRef, digest: bytes) -> EcdsaSignature:
+    async def sign(self, ref: KeyRef, digest: bytes) -> RecoverableSignature:
         """See the port; also raises `VaultError`."""
         require_digest(digest)
         return await self._vault.run(partial(self._sign, await self._stored(ref), digest))
@@ -92,7 +92,7 @@ class VaultTransitKeys:
         # Of two racing creations one row wins; the loser's key was never shown and is gone.
         return self._store.insert_or_find(key).public_key
 
-    def _sign(self, key: WrappedKey, digest: bytes, vault: VaultConnection) -> EcdsaSignature:
+    def _sign(self, key: WrappedKey, digest: bytes, vault: VaultConnection) -> RecoverableSignature:
         with self._unwrapped(key, vault) as secret:
             signature = secret.sign(digest)
         require_valid_signature(public_key=key.public_key, digest=digest, signature=signature)

@@ -74,23 +74,15 @@ def require_approved(
     intent_quorum(envelope, intent, account=account, policy=signer.policy, at=at).require()
 
 
-def require_released(envelope: Envelope | None, intent: Intent, account: Account, at: Seconds) -> None:
-    """The secured party consented to exactly this.
+def require_released(envelope: Envelope | None, intent: Intent, account: Account, at: Seconds) -> Envelope:
+    """The release, with which the secured party consented to exactly this.
 
     Raises:
         Refusal: `release-missing`, `release-signature`, `release-wrong-intent` or `release-expired`.
     """
-    check_release(envelope, intent, account=account, at=at)
-
-
-def present(envelope: Envelope | None) -> Envelope:
-    """The release, once `require_released` has passed.
-
-    Raises:
-        Refusal: `release-missing`.
-    """
     if envelope is None:
         raise Refusal(Tag.RELEASE_MISSING, "the secured party has released nothing")
+    check_release(envelope, intent, account=account, at=at)
     return envelope
 
 

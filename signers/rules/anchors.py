@@ -12,7 +12,6 @@ from signers.journal import AnchorFinal, AnchorReopened, IntentHistory, Point
 from signers.rules.signer import Signer
 from signers.statements.account import Account
 from signers.statements.amounts import Asset
-from signers.statements.identifiers import Digest
 from signers.statements.intent import Intent
 from signers.statements.refusals import Tag, refuse_unless
 
@@ -71,8 +70,3 @@ def account_of(signer: Signer, history: IntentHistory) -> Account:
     """The account of an announced intent."""
     cosigned = signer.journal.views.accounts[history.intent.account]
     return Account.read(cosigned.statement.envelope, network=signer.network)
-
-
-def live_digests(signer: Signer) -> tuple[Digest, ...]:
-    """The intents to keep an eye on."""
-    return tuple(history.digest for history in signer.journal.views.live())

@@ -61,7 +61,7 @@ async def _announced(signer: Signer, announcement: Announcement, intent: Intent)
     now = await moment.trusted(signer, chain, intent.asset)
     agreement.require_current(signer, intent, now.at)
     agreement.require_approved(signer, announcement.intent, intent, account, now.at)
-    agreement.require_released(announcement.release, intent, account, now.at)
+    release = agreement.require_released(announcement.release, intent, account, now.at)
     agreement.require_destination(
         signer, announcement.allowlist_entry, intent=intent, account=account, chain=chain, at=now.at
     )
@@ -72,7 +72,7 @@ async def _announced(signer: Signer, announcement: Announcement, intent: Intent)
     signer.journal.append(
         Announced(
             intent=document(announcement.intent),
-            release=document(agreement.present(announcement.release)),
+            release=document(release),
             allowlist_entry=document(announcement.allowlist_entry),
             seen_at=now.tip.point,
         ),

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
-from signers.bitcoin import bip322, node
+from signers.bitcoin import bip322
 from signers.bitcoin.coins import (
-    SIGHASH_ALL,
     Outpoint,
     account_script,
     anchor_outpoint,
@@ -22,6 +17,7 @@ from signers.bitcoin.sign import (
     ImplementationsDisagree,
     PartialSignatures,
     combine,
+    read_witness_signature,
     sign_payout,
     verify_partial,
     witness_signature,
@@ -32,10 +28,10 @@ from signers.keys.port import AccountKeys, SigningFailed
 from signers.rules.chains import (
     AttemptNotSigned,
     Draft,
-    NodeUnavailable,
     Order,
     PeerSignatures,
     Tip,
+    answered,
     key_ref,
 )
 from signers.statements import multisig
@@ -50,8 +46,6 @@ from signers.statements.identifiers import (
 )
 from signers.statements.intent import Intent, OutpointAnchor
 from signers.statements.refusals import Refusal, Tag, refuse_unless
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,41 +203,18 @@ class BitcoinChain:
 
 
 def _key_of(account: Account, signer: SignerId) -> CompressedKey:
-    for cosigner in account.bitcoin.cosigners:
-        if cosigner.signer == signer:
-            return cosigner.public_key
-    raise Refusal(Tag.ACCOUNT_KEYS, f"{signer} holds no key of {account.account}")
+    try:
+        return account.bitcoin.key_of(signer)
+    except LookupError as error:
+        raise Refusal(Tag.ACCOUNT_KEYS, f"{account.account}: {error}") from error
 
 
 def _partial(account: Account, peer: PeerSignatures) -> PartialSignatures:
-    signatures = tuple(_compact(signature) for signature in peer.signatures)
+    signatures = tuple(read_witness_signature(signature) for signature in peer.signatures)
     return PartialSignatures(public_key=_key_of(account, peer.signer), signatures=signatures)
-
-
-def _compact(signature: bytes) -> EcdsaSignature:
-    """From a witness's DER and hash type to r ‖ s.
-
-    Raises:
-        Refusal: `signature-invalid`.
-    """
-    try:
-        r, s = decode_dss_signature(signature[:-1])
-        compact = EcdsaSignature((r.to_bytes(32, "big") + s.to_bytes(32, "big")).hex())
-    except (ValueError, OverflowError) as error:
-        raise Refusal(Tag.SIGNATURE_INVALID, "a peer's signature is not DER") from error
-    refuse_unless(signature[-1:] == bytes([SIGHASH_ALL]), Tag.SIGNATURE_INVALID, "not SIGHASH_ALL")
-    return compact
 
 
 def _anchor(intent: Intent) -> Outpoint:
     if not isinstance(intent.anchor, OutpointAnchor):
         raise Refusal(Tag.ANCHOR_MISMATCH, "a payout of bitcoin is anchored at an outpoint")
     return anchor_outpoint(intent.anchor)
-
-
-async def answered(question: Awaitable[T]) -> T:
-    """The node's answer, or the rules' own word for there being none."""
-    try:
-        return await question
-    except node.NodeUnavailable as error:
-        raise NodeUnavailable(str(error)) from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
+from signers.bitcoin import node as bitcoin_node
 from signers.bitcoin.coins import Coin
+from signers.ethereum import node as ethereum_node
 from signers.journal import Point
 from signers.keys.port import KeyRef
 from signers.statements.account import Account
@@ -13,6 +16,8 @@ from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Amount, Asset
 from signers.statements.identifiers import AccountId, Digest, Seconds, SignerId
 from signers.statements.intent import Intent, OutpointAnchor
+
+T = TypeVar("T")
 
 _KEY_ID: Final = "1"
 
@@ -24,6 +29,14 @@ def key_ref(account: AccountId, asset: Asset) -> KeyRef:
 
 class NodeUnavailable(Exception):  # noqa: N818 - named for what is the case
     """This signer's own node does not answer, or is not usable yet. Nothing is decided without it."""
+
+
+async def answered(question: Awaitable[T]) -> T:
+    """What a node answers, or the rules' own word for there being no answer."""
+    try:
+        return await question
+    except (bitcoin_node.NodeUnavailable, ethereum_node.NodeUnavailable) as error:
+        raise NodeUnavailable(str(error)) from error
 
 
 class AttemptNotSigned(Exception):  # noqa: N818 - named for what is the case

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from signers.ethereum import eip191, node
+from signers.ethereum import eip191
 from signers.ethereum.address import require_address
 from signers.ethereum.construct import UnsignedPayout, build_payout
 from signers.ethereum.node import EthereumView, NodeUnfit
@@ -17,9 +15,9 @@ from signers.keys.port import JointKeys, NotHolder, SigningFailed
 from signers.rules.chains import (
     AttemptNotSigned,
     Draft,
-    NodeUnavailable,
     Order,
     Tip,
+    answered,
     key_ref,
 )
 from signers.statements.account import Account
@@ -29,8 +27,6 @@ from signers.statements.identifiers import Digest, SignerId
 from signers.statements.intent import Intent, NonceAnchor, OutpointAnchor
 from signers.statements.network import Network
 from signers.statements.refusals import Refusal, Tag, refuse_unless
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +166,7 @@ class EthereumChain:
         """The holder signs; everyone else says who the holder is."""
         assert isinstance(draft, EthereumDraft)  # noqa: S101 - made by `build`
         try:
-            signed = await sign_payout(
+            transaction = await sign_payout(
                 payout=draft.payout,
                 verified=draft.verified,
                 intent=draft.intent,
@@ -182,7 +178,7 @@ class EthereumChain:
             raise Refusal(Tag.ACCOUNT_MODE, str(error)) from error
         except (ImplementationsDisagree, SigningFailed) as error:
             raise AttemptNotSigned(str(error)) from error
-        return (signed.transaction,)
+        return (transaction,)
 
     async def prove_ownership(self, account: Account) -> bytes | None:
         """EIP-191, over the account's own message; the holder alone can."""
@@ -200,14 +196,6 @@ class EthereumChain:
         ref = key_ref(account.account, Asset.ETH)
         signature = await self._joint.joint_sign(ref, digest, self._participants)
         return signature.compact() + bytes([signature.recovery_id])
-
-
-async def answered(question: Awaitable[T]) -> T:
-    """The node's answer, or the rules' own word for there being none."""
-    try:
-        return await question
-    except node.NodeUnavailable as error:
-        raise NodeUnavailable(str(error)) from error
 
 
 def _anchor(intent: Intent) -> NonceAnchor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signers.journal import AccountCosigned, AccountKeyCreated, Hex, OwnershipProven, document
-from signers.keys.port import EcdsaSignature, KeyRef, NotHolder
+from signers.keys.port import KeyRef, NotHolder, RecoverableSignature
 from signers.rules.chains import key_ref
 from signers.rules.decision import Declined
 from signers.rules.signer import Signer
@@ -16,8 +16,7 @@ from signers.statements.account import Account, AccountKey, possession_challenge
 from signers.statements.account import EthereumCustody as _EthereumCustody
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, CompressedKey, Digest, SignerId
-from signers.statements.identifiers import EcdsaSignature as CompactSignature
+from signers.statements.identifiers import AccountId, CompressedKey, Digest, EcdsaSignature, SignerId
 from signers.statements.network import Network
 from signers.statements.refusals import Refusal, Tag, refuse_unless
 
@@ -101,16 +100,16 @@ async def _public_key(signer: Signer, ref: KeyRef, asset: Asset) -> CompressedKe
 
 async def _possession(
     signer: Signer, ref: KeyRef, asset: Asset, account: AccountId, public_key: CompressedKey
-) -> CompactSignature:
+) -> EcdsaSignature:
     challenge = possession_challenge(
         network=signer.network, account=account, signer=signer.id, asset=asset, public_key=public_key
     )
-    signature: EcdsaSignature
+    signature: RecoverableSignature
     if asset is Asset.BTC:
         signature = await signer.keys.sign(ref, challenge)
     else:
         signature = await signer.joint.joint_sign(ref, challenge, signer.participants)
-    return CompactSignature(signature.compact().hex())
+    return EcdsaSignature(signature.compact().hex())
 
 
 async def cosign_account(signer: Signer, envelope: Envelope, account_keys: Iterable[Envelope]) -> Envelope:
@@ -240,10 +239,8 @@ def require_own_keys(signer: Signer, account: Account) -> None:
 
 
 def _keys_of(account: Account, signer: SignerId) -> dict[Asset, CompressedKey]:
-    keys: dict[Asset, CompressedKey] = {}
-    for cosigner in account.bitcoin.cosigners:
-        if cosigner.signer == signer:
-            keys[Asset.BTC] = cosigner.public_key
+    """Of a cosigner, as every signer of the policy is: `require_policy` has seen to it."""
+    keys = {Asset.BTC: account.bitcoin.key_of(signer)}
     if account.ethereum.holder == signer:
         keys[Asset.ETH] = account.ethereum.public_key
     return keys

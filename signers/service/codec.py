@@ -67,7 +67,7 @@ def read_announcement(request: pb.AnnounceRequest) -> Announcement:
     """
     return Announcement(
         intent=Envelope.from_json(request.intent),
-        release=Envelope.from_json(request.release),
+        release=Envelope.from_json(request.release) if request.release else None,
         allowlist_entry=Envelope.from_json(request.allowlist_entry),
     )
 

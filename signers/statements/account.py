@@ -121,6 +121,17 @@ class BitcoinTerms:
         """The keys in the order of the statement (the script sorts them itself)."""
         return tuple(cosigner.public_key for cosigner in self.cosigners)
 
+    def key_of(self, signer: SignerId) -> CompressedKey:
+        """The one key of a signer.
+
+        Raises:
+            LookupError: it is no cosigner.
+        """
+        for cosigner in self.cosigners:
+            if cosigner.signer == signer:
+                return cosigner.public_key
+        raise LookupError(f"{signer} is no cosigner")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EthereumTerms:

@@ -140,15 +140,12 @@ def _maker(intent: Intent, account: Account) -> Party:
         raise Refusal(Tag.MAKER_MISSING, str(error)) from error
 
 
-def check_release(envelope: Envelope | None, intent: Intent, *, account: Account, at: Seconds) -> Release:
+def check_release(envelope: Envelope, intent: Intent, *, account: Account, at: Seconds) -> Release:
     """The secured party's consent to exactly this intent.
 
     Raises:
-        Refusal: `release-missing`, `release-signature`, `release-wrong-intent` or `release-expired`, or as
-            `Statement.read`.
+        Refusal: `release-signature`, `release-wrong-intent` or `release-expired`, or as `Statement.read`.
     """
-    if envelope is None:
-        raise Refusal(Tag.RELEASE_MISSING, "the secured party has released nothing")
     release = Release.read(envelope, network=intent.network)
     refuse_unless(
         envelope.signed_by(account.secured_party.public_key),

@@ -38,7 +38,7 @@ class Receipt(Statement):
     inputs: tuple[Digest, ...]
     """Digests of every statement that was looked at."""
     transaction: Digest | None
-    """Signed: SHA-256 of the exact transaction bytes that were signed."""
+    """Signed: SHA-256 of the transaction without its signatures, as the signer built it."""
     ethereum_custody: EthereumCustody | None
     """For an outflow of ETH: how the key is held."""
     journal_sequence: int

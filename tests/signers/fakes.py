@@ -19,7 +19,7 @@ from signers.bitcoin.node import NodeUnfit as BitcoinNodeUnfit
 from signers.bitcoin.rpc import BitcoinTip
 from signers.ethereum.node import EthereumBlock, NodeUnfit
 from signers.ethereum.node import NodeUnavailable as EthereumNodeUnavailable
-from signers.keys.port import EcdsaSignature, KeyRef, KeyUnknown, PublicKey
+from signers.keys.port import KeyRef, KeyUnknown, PublicKey, RecoverableSignature
 from signers.peers.port import PeerUnavailable
 from signers.rules import answers
 from signers.rules.signer import Signer
@@ -67,10 +67,10 @@ class WorldKeys:
             raise KeyUnknown(ref)
         return PublicKey(self._keys[ref.chain].public_key.format())
 
-    async def sign(self, ref: KeyRef, digest: bytes) -> EcdsaSignature:
+    async def sign(self, ref: KeyRef, digest: bytes) -> RecoverableSignature:
         self.before_signing()
         raw = self._keys[ref.chain].sign_recoverable(digest, hasher=None)
-        return EcdsaSignature(
+        return RecoverableSignature(
             r=int.from_bytes(raw[:32], "big"), s=int.from_bytes(raw[32:64], "big"), recovery_id=raw[64]
         )
 
@@ -124,9 +124,7 @@ class FakeBitcoinNode:
             [CTxOut(units, CScript(script))],
         )
         self.mine(transaction)
-        return Coin(
-            previous_transaction=transaction.serialize(), index=0, txid=TxId(b2lx(transaction.GetTxid()))
-        )
+        return Coin(previous_transaction=transaction.serialize(), index=0)
 
     def spend(self, coin: Coin) -> CTransaction:
         """Someone spends a coin in the next block."""
@@ -156,9 +154,6 @@ class FakeBitcoinNode:
             time=time,
             median_time_past=times[len(times) // 2],
         )
-
-    async def blocks_since(self, height: int) -> int:
-        return max(0, len(self.blocks) - 1 - height)
 
     async def confirmed_output(self, outpoint: Outpoint) -> ConfirmedOutput | None:
         self._require_up()
@@ -236,14 +231,8 @@ class FakeEthereumNode:
 
     async def tip(self) -> EthereumBlock:
         self._require_up()
-        return self._block(len(self.blocks) - 1)
-
-    async def finalised(self) -> EthereumBlock:
-        self._require_up()
-        return self._block(self._final_height)
-
-    async def blocks_since(self, height: int) -> int:
-        return max(0, len(self.blocks) - 1 - height)
+        block_hash, time, _ = self.blocks[-1]
+        return EthereumBlock(height=len(self.blocks) - 1, block_hash=block_hash, time=time)
 
     async def next_nonce(self, address: EthereumAddress) -> int:
         self._require_up()
@@ -260,10 +249,6 @@ class FakeEthereumNode:
     @property
     def _final_height(self) -> int:
         return max(0, len(self.blocks) - 1 - self.finality_depth)
-
-    def _block(self, height: int) -> EthereumBlock:
-        block_hash, time, _ = self.blocks[height]
-        return EthereumBlock(height=height, block_hash=block_hash, time=time)
 
 
 @dataclass

@@ -49,26 +49,74 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
     assert config.bitcoin.user == "signer-1"
 
 
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = read(written(tmp_path, documented()))
+    assert config.tls.key == tmp_path / "signer-1.key"
+    assert config.bitcoin.password_file == tmp_path / "bitcoin-password"
+    assert config.state_folder == Path("/var/lib/bailee-signer")
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "named"),
+    ("old", "new", "said"),
     [
-        ('network = "regtest"', 'network = "simnet"', "network"),
-        ("ab" * 32, "AB" * 32, "policy_digest"),
-        ('listen = "127.0.0.1:7001"', 'listen = "7001"', "listen"),
-        ('signer = "signer-3"', 'signer = "signer-2"', "peers"),
-        ('signer = "signer-3"', 'signer = "signer-1"', "peers"),
-        ('["custody.bailee"]', '["custody.bailee", "signer-2.bailee"]', "custody_certificate_names"),
-        ("clock_skew_max_seconds = 7200", "clock_skew_max_seconds = 7201", "clock_skew_max_seconds"),
-        ('user = "signer-1"', "", "bitcoin"),
-        ('url = "https://127.0.0.1:8201"', 'url = "http://127.0.0.1:8201"', "vault.url"),
-        ("watch_seconds", "watch_secondz", "watch_secondz"),
-        ('role_id = "<role id>"', "", "vault.role_id"),
+        ('network = "regtest"', 'network = "simnet"', "network: Input should be 'mainnet', 'testnet' or"),
+        ("ab" * 32, "AB" * 32, "policy_digest: text that matches [0-9a-f]{64}"),
+        ('"' + "ab" * 32 + '"', "1", "policy_digest: text that matches [0-9a-f]{64}"),
+        ('listen = "127.0.0.1:7001"', 'listen = "7001"', "listen: String should match pattern"),
+        ('\nsigner = "signer-1"', '\nsigner = "Signer"', "signer: text that matches [a-z][a-z0-9-]{2,39}"),
+        ('signer = "signer-3"', 'signer = "s"', "peers.1.signer: text that matches [a-z][a-z0-9-]{2,39}"),
+        ('signer = "signer-3"', 'signer = "signer-2"', "peers: exactly the 2 other signers, each once"),
+        ('signer = "signer-3"', 'signer = "signer-1"', "peers: exactly the 2 other signers, each once"),
+        (
+            '["custody.bailee"]',
+            '["custody.bailee", "signer-2.bailee"]',
+            "custody_certificate_names: a peer's",
+        ),
+        (
+            "skew_max_seconds = 7200",
+            "skew_max_seconds = 7201",
+            "clock_skew_max_seconds: Input should be less",
+        ),
+        ('user = "signer-1"', "", "bitcoin: either cookie_file, or user and password_file"),
+        ('url = "https://127.0.0.1:8201"', 'url = "http://127.0.0.1:8201"', "vault.url: String should match"),
+        (
+            'url = "http://127.0.0.1:8545"',
+            'url = "ftp://127.0.0.1:8545"',
+            "ethereum.url: String should match",
+        ),
+        ("watch_seconds", "watch_secondz", "watch_secondz: Extra inputs are not permitted"),
+        ('role_id = "<role id>"', "", "vault.role_id: Field required"),
+        ('network = "regtest"', "network = [", "signer.toml"),
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+def test_a_wrong_setting_is_named_with_what_is_allowed(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in documented()
-    with pytest.raises(ConfigurationInvalid, match=re.escape(named)):
+    with pytest.raises(ConfigurationInvalid) as invalid:
         read(written(tmp_path, documented().replace(old, new)))
+    (line,) = str(invalid.value).splitlines()[:1]
+    assert said in line
+
+
+def test_each_wrong_setting_has_a_line(tmp_path: Path) -> None:
+    text = documented().replace('"regtest"', '"simnet"').replace("ab" * 32, "AB" * 32)
+    with pytest.raises(ConfigurationInvalid) as invalid:
+        read(written(tmp_path, text))
+    assert [line.partition(":")[0] for line in str(invalid.value).splitlines()] == [
+        "network",
+        "policy_digest",
+    ]
+
+
+def test_a_fault_never_repeats_what_stood_there(tmp_path: Path) -> None:
+    """It may be a secret in the wrong place."""
+    with pytest.raises(ConfigurationInvalid) as invalid:
+        read(written(tmp_path, documented().replace("ab" * 32, "hvs.secret")))
+    assert "hvs." not in str(invalid.value)
+
+
+def test_no_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationInvalid, match=r"absent\.toml is not a file"):
+        read(tmp_path / "absent.toml")
 
 
 def test_an_empty_list_of_callers_is_nobody(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ NO_FUNCTIONS = {"reason", "signer"}
 
 @dataclass(frozen=True)
 class Marked:
-    """A test that carries a mark."""
+    """A test that is about a refusal."""
 
     file: str
     name: str
@@ -30,14 +30,15 @@ class Marked:
 
 
 def marked_tests() -> Iterator[Marked]:
+    """Every test that asserts a refusal or carries a mark: it is to do both."""
     for file in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name[:5] != "test_":
                 continue
             marks = [mark for mark in node.decorator_list if _calls(mark, "refuses")]
-            if marks:
+            blocks = [call for call in ast.walk(node) if _calls(call, "refused")]
+            if marks or blocks:
                 tags = frozenset(tag for mark in marks for tag in _named(mark))
-                blocks = [call for call in ast.walk(node) if _calls(call, "refused")]
                 by_parameter = any(
                     isinstance(argument, ast.Name) for call in blocks for argument in _arguments(call)
                 )
@@ -73,7 +74,8 @@ def test_every_tag_has_a_marked_test() -> None:
 
 
 @pytest.mark.parametrize("test", MARKED, ids=lambda test: test.name)
-def test_a_marked_test_asserts_its_mark_and_nothing_else(test: Marked) -> None:
+def test_what_a_test_asserts_is_its_mark_and_nothing_else(test: Marked) -> None:
+    assert test.tags
     assert test.asserted == test.tags
 
 

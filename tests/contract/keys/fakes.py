@@ -5,7 +5,7 @@ import hashlib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from signers.keys.ecdsa import EcdsaSecret
-from signers.keys.port import EcdsaSignature, KeyRef, KeyUnknown, PublicKey, require_digest
+from signers.keys.port import KeyRef, KeyUnknown, PublicKey, RecoverableSignature, require_digest
 
 
 class InMemoryAccountKeys:
@@ -22,7 +22,7 @@ class InMemoryAccountKeys:
     async def public_key(self, ref: KeyRef) -> PublicKey:
         return self._of(ref).public_key()
 
-    async def sign(self, ref: KeyRef, digest: bytes) -> EcdsaSignature:
+    async def sign(self, ref: KeyRef, digest: bytes) -> RecoverableSignature:
         require_digest(digest)
         return self._of(ref).sign(digest)
 

@@ -11,7 +11,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from signers.keys.port import (
-    SECP256K1_ORDER,
     AccountKeys,
     Chain,
     JointKeys,
@@ -25,6 +24,7 @@ from signers.keys.port import (
 from signers.keys.single_holder import SingleHolder
 from signers.keys.vault_statement import VaultStatementSigner
 from signers.keys.vault_transit import VaultTransitKeys
+from signers.statements.secp256k1 import HALF_ORDER
 from tests.contract.keys.fakes import InMemoryAccountKeys, InMemoryStatementSigner
 from tests.contract.keys.openbao import STATEMENT_KEY, WRAPPING_KEY, vault_session
 
@@ -83,7 +83,7 @@ class TestAccountKeys:
         recoverable = signature.compact() + bytes([signature.recovery_id])
         recovered = coincurve.PublicKey.from_signature_and_message(recoverable, DIGEST, hasher=None)
         assert recovered.format() == key
-        assert signature.s <= SECP256K1_ORDER // 2
+        assert signature.s <= HALF_ORDER
 
     async def test_asked_again_it_is_the_identical_signature(self, keys: AccountKeys) -> None:
         await keys.create_key(ref())

@@ -13,6 +13,13 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
+def address_of(node: Bitcoind, script: bytes) -> str:
+    """An output script as bitcoind writes it."""
+    described = node.call("getdescriptorinfo", f"raw({script.hex()})")["descriptor"]
+    (address,) = node.call("deriveaddresses", described)
+    return str(address)
+
+
 @pytest.fixture(scope="session")
 def bitcoind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bitcoind]:
     """A real regtest node, and on it a user who may only read, as a signer's."""

@@ -12,7 +12,6 @@ from bitcoin.core.script import CScript
 from bitcoin_core_rpc import FetchError, RpcError
 
 from signers.bitcoin.coins import Outpoint
-from signers.bitcoin.node import _GENESIS
 from signers.statements.identifiers import TxId
 from signers.statements.network import Network
 
@@ -34,7 +33,7 @@ class FakeBitcoind:
     """Call it as `BitcoinNode` calls a node."""
 
     chain: str = "regtest"
-    genesis: str = _GENESIS[Network.REGTEST]
+    genesis: str = Network.REGTEST.bitcoin_genesis
     index: dict[str, Any] = field(default_factory=lambda: {"txindex": {"synced": True}})
     down: bool = False
     blocks: list[FakeBlock] = field(default_factory=list)

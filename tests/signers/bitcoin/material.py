@@ -148,20 +148,14 @@ def _party(name: str) -> Party:
     return Party(entity=EntityId(name), public_key=Ed25519Key(hashlib.sha256(name.encode()).hexdigest()))
 
 
-def coin(
-    script: bytes, *values: int, index: int = 0, seed: int = 0, witness: bool = True, claimed: bool = True
-) -> Coin:
+def coin(script: bytes, *values: int, index: int = 0, seed: int = 0, witness: bool = True) -> Coin:
     """A coin made by a transaction with an output of each value, all to `script`."""
     transaction = CTransaction(
         [CTxIn(COutPoint(hashlib.sha256(f"funding {seed}".encode()).digest(), seed))],
         [CTxOut(value, CScript(script)) for value in values],
         witness=CTxWitness([CTxInWitness(CScriptWitness([b"\x01" * 64]))] if witness else []),
     )
-    return Coin(
-        previous_transaction=transaction.serialize(),
-        index=index,
-        txid=TxId(b2lx(transaction.GetTxid())) if claimed else None,
-    )
+    return Coin(previous_transaction=transaction.serialize(), index=index)
 
 
 def txid_of(coin: Coin) -> TxId:

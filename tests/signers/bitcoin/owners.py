@@ -9,6 +9,9 @@ from embit.ec import PrivateKey
 from embit.script import Script, Witness, p2pkh, p2sh, p2tr, p2wpkh, p2wsh
 from embit.transaction import SIGHASH, Transaction
 
+from signers.bitcoin.sign import PartialSignatures, multisig_witness, witness_signature
+from signers.statements import multisig
+from signers.statements.account import Account
 from signers.statements.identifiers import Proof, ScriptPubKey
 
 KEY = PrivateKey(b"\x11" * 32)
@@ -95,6 +98,15 @@ KEYLESS = {
     "no signature": _keyless(Script(SINGLE.data + b"\x91"), b""),
 }
 """Whoever knows these scripts can spend from them: nobody holds a key."""
+
+
+def account_proof(account: Account, first: PartialSignatures, second: PartialSignatures) -> Proof:
+    """What custody joins two signers' halves to: the "simple" form, signatures in the order of the keys."""
+    by_key = sorted((first, second), key=lambda half: half.public_key)
+    signatures = [witness_signature(half.signatures[0]) for half in by_key]
+    script = multisig.witness_script(account.bitcoin.keys)
+    return Proof(encode_simple(multisig_witness(signatures, script)))
+
 
 NATIVE = {"p2wpkh": P2WPKH, "p2wsh": P2WSH, "p2tr": P2TR}
 EVERY = {**NATIVE, "p2pkh": P2PKH, "p2sh-p2wpkh": P2SH_P2WPKH}

@@ -66,7 +66,6 @@ async def test_a_silent_node_is_unavailable(node: BitcoinNode, chain: FakeBitcoi
     for question in (
         node.check(),
         node.tip(),
-        node.blocks_since(3),
         node.confirmed_output(anchor),
         node.anchor_spent_at_finality(anchor, depth=1),
     ):
@@ -102,11 +101,10 @@ async def test_an_amount_of_another_form_is_unavailable(
         await node.confirmed_output(chain.coin())
 
 
-async def test_tip_and_blocks_since(node: BitcoinNode, chain: FakeBitcoind) -> None:
+async def test_the_tip(node: BitcoinNode, chain: FakeBitcoind) -> None:
     tip = await node.tip()
     assert (tip.height, tip.block_hash, tip.time) == (20, chain.blocks[-1].hash, chain.blocks[-1].time)
     assert tip.median_time_past == chain.blocks[-6].time
-    assert [await node.blocks_since(height) for height in (0, 15, 20, 25)] == [20, 5, 0, 0]
 
 
 async def test_a_confirmed_output(node: BitcoinNode, chain: FakeBitcoind) -> None:

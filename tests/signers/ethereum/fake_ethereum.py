@@ -57,6 +57,8 @@ class FakeEthereum(AsyncBaseProvider):
     async def make_request(self, method: Any, params: Any) -> Any:
         if self.fault is not None:
             raise self.fault
+        if "finalized" in params and self._at("finalized") < 0:
+            return {"jsonrpc": "2.0", "id": 1, "error": {"code": -39_001, "message": "block not found"}}
         if method in self.answers:
             return {"jsonrpc": "2.0", "id": 1, **self.answers[method]}
         return {"jsonrpc": "2.0", "id": 1, "result": getattr(self, f"_{method}")(*params)}
@@ -69,8 +71,6 @@ class FakeEthereum(AsyncBaseProvider):
 
     def _eth_getBlockByNumber(self, block: str, _: bool) -> Any:  # noqa: N802 - the method's name
         height = self._at(block)
-        if height < 0:
-            return None
         return {
             "number": hex(height),
             "hash": "0x" + hashlib.sha256(b"%d" % height).hexdigest(),
@@ -78,7 +78,7 @@ class FakeEthereum(AsyncBaseProvider):
         }
 
     def _eth_getTransactionCount(self, address: str, block: str) -> str:  # noqa: N802 - the method's name
-        return hex(self.states[max(0, self._at(block))].nonces.get(address.lower().removeprefix("0x"), 0))
+        return hex(self.states[self._at(block)].nonces.get(address.lower().removeprefix("0x"), 0))
 
     def _eth_getBalance(self, address: str, block: str) -> str:  # noqa: N802 - the method's name
-        return hex(self.states[max(0, self._at(block))].balances.get(address.lower().removeprefix("0x"), 0))
+        return hex(self.states[self._at(block)].balances.get(address.lower().removeprefix("0x"), 0))

@@ -37,12 +37,9 @@ async def test_a_node_of_another_chain_is_refused(network: Network) -> None:
         await EthereumNode(FakeEthereum(), network=network).check()
 
 
-async def test_tip_and_finalised(node: EthereumNode) -> None:
-    tip, finalised = await node.tip(), await node.finalised()
+async def test_the_tip(node: EthereumNode) -> None:
+    tip = await node.tip()
     assert (tip.height, tip.time) == (10, START_TIME + 10 * BLOCK_SECONDS)
-    assert finalised.height == 8
-    assert tip.block_hash != finalised.block_hash
-    assert [await node.blocks_since(height) for height in (0, 10, 12)] == [10, 0, 0]
 
 
 async def test_balance(node: EthereumNode, chain: FakeEthereum) -> None:
@@ -76,8 +73,6 @@ async def _everything(node: EthereumNode) -> None:
     for question in (
         node.check(),
         node.tip(),
-        node.finalised(),
-        node.blocks_since(1),
         node.next_nonce(ADDRESS),
         node.balance(ADDRESS),
         node.anchor_spent_at_finality(ADDRESS, nonce=0),
@@ -121,7 +116,7 @@ async def test_an_answer_of_another_form_is_unavailable(
 
 async def test_a_chain_without_a_finalised_block_is_unavailable() -> None:
     with pytest.raises(NodeUnavailable):
-        await EthereumNode(FakeEthereum(), network=Network.REGTEST).finalised()
+        await EthereumNode(FakeEthereum(), network=Network.REGTEST).anchor_spent_at_finality(ADDRESS, nonce=0)
 
 
 async def test_a_balance_that_cannot_exist_is_unavailable(node: EthereumNode, chain: FakeEthereum) -> None:

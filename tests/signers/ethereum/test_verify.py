@@ -31,9 +31,7 @@ CHAIN_ID, NONCE, TIP, FEE, GAS, TO, VALUE, DATA, ACCESS_LIST = range(9)
 
 def test_baselines_are_accepted() -> None:
     assert VERIFIED.digest == BUILT.digest
-    signed = verify_signed(SIGNED, **BASELINE.arguments)
-    assert signed.transaction == SIGNED
-    assert signed.hash == keccak(SIGNED).hex()
+    verify_signed(SIGNED, **BASELINE.arguments)
     assert EthAccount.recover_transaction(SIGNED).lower() == "0x" + MATERIAL.account.ethereum.address
 
 
@@ -41,7 +39,7 @@ async def test_the_signer_makes_that_transaction() -> None:
     signed = await sign_payout(
         payout=BUILT, verified=VERIFIED, sign=KEY.sign_recoverably, **BASELINE.arguments
     )
-    assert signed.transaction == SIGNED
+    assert signed == SIGNED
 
 
 def encode(fields: list[Any]) -> bytes:

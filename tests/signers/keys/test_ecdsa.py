@@ -14,10 +14,11 @@ from signers.keys.ecdsa import (
     check_signing_library,
     require_valid_signature,
 )
-from signers.keys.port import SECP256K1_ORDER, EcdsaSignature, SigningFailed
+from signers.keys.port import RecoverableSignature, SigningFailed
 from signers.keys.secret import SecretBytes, SecretMalformed, SecretWiped
+from signers.statements.secp256k1 import ORDER
 
-private_keys = st.integers(min_value=1, max_value=SECP256K1_ORDER - 1)
+private_keys = st.integers(min_value=1, max_value=ORDER - 1)
 digests = st.binary(min_size=32, max_size=32)
 DIGEST = hashlib.sha256(b"a sighash").digest()
 
@@ -51,7 +52,7 @@ def test_keys_and_signatures_are_coincurves_byte_for_byte(number: int, digest: b
             ),
         ),
         (
-            SECP256K1_ORDER - 1,
+            ORDER - 1,
             b"Satoshi Nakamoto",
             (
                 "fd567d121db66e382991534ada77a6bd3106f0a1098c231e47993447cd6af2d0"
@@ -65,7 +66,7 @@ def test_published_vectors(number: int, message: bytes, expected: str) -> None:
         assert secret.sign(hashlib.sha256(message).digest()).compact().hex() == expected
 
 
-@pytest.mark.parametrize("number", [0, SECP256K1_ORDER, 2**256 - 1])
+@pytest.mark.parametrize("number", [0, ORDER, 2**256 - 1])
 def test_a_number_out_of_range_is_no_key_and_is_wiped(number: int) -> None:
     content = SecretBytes.from_base64(base64.b64encode(number.to_bytes(32, "big")).decode(), length=32)
     with pytest.raises(SecretMalformed):
@@ -151,6 +152,6 @@ class TestStartUpCheck:
             check_signing_library()
 
     def test_another_signature_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(EcdsaSecret, "sign", lambda *_: EcdsaSignature(r=1, s=1, recovery_id=0))
+        monkeypatch.setattr(EcdsaSecret, "sign", lambda *_: RecoverableSignature(r=1, s=1, recovery_id=0))
         with pytest.raises(SigningLibraryUnfit, match="known"):
             check_signing_library()

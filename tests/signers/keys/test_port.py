@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from signers.keys.port import SECP256K1_ORDER, EcdsaSignature, KeyRef
+from signers.keys.port import KeyRef, RecoverableSignature
+from signers.statements.secp256k1 import HALF_ORDER, ORDER
 
 REF = KeyRef(account="pledge-1", chain="BTC", key_id="key-1")
-SIGNATURE = EcdsaSignature(r=1, s=1, recovery_id=0)
+SIGNATURE = RecoverableSignature(r=1, s=1, recovery_id=0)
 
 
 @pytest.mark.parametrize("identifier", ["", "a b", "é", "a\n", "-a", "a" * 129, "a\x00", "A٣"])
@@ -24,9 +25,9 @@ def test_a_chain_outside_the_product_is_refused() -> None:
     "change",
     [
         {"r": 0},
-        {"r": SECP256K1_ORDER},
+        {"r": ORDER},
         {"s": 0},
-        {"s": SECP256K1_ORDER // 2 + 1},
+        {"s": HALF_ORDER + 1},
         {"recovery_id": -1},
         {"recovery_id": 4},
     ],
@@ -37,6 +38,6 @@ def test_a_signature_out_of_range_is_refused(change: dict[str, int]) -> None:
 
 
 def test_the_encodings_of_a_signature() -> None:
-    signature = EcdsaSignature(r=0x80, s=1, recovery_id=1)
+    signature = RecoverableSignature(r=0x80, s=1, recovery_id=1)
     assert signature.der().hex() == "300702020080020101"
     assert signature.compact() == (0x80).to_bytes(32, "big") + (1).to_bytes(32, "big")

@@ -366,6 +366,7 @@ async def test_an_entry_that_is_not_usable_yet(stage: Stage) -> None:
         await announce(stage[0], stage_two)
 
 
+@refuses(Tag.ALLOWLIST_SIGNATURE)
 async def test_an_entry_that_lacks_signatures_does_not_begin_to_cool(stage: Stage) -> None:
     entry = stage.world.allowlist_entry(Asset.BTC, created_at=Seconds(stage.world.now - 30 * DAY))
     unsigned = stage.world.approve(entry, make=False)
@@ -503,6 +504,7 @@ async def test_a_second_intent_on_another_anchor(stage: Stage) -> None:
         await announce(stage[0], stage.announcement(second))
 
 
+@refuses(Tag.ANCHOR_BUSY)
 async def test_expiry_ends_nothing(stage: Stage) -> None:
     await announce(stage[0], stage.announcement(stage.intent(Asset.BTC)))
     stage.advance(10 * DAY)
@@ -517,6 +519,7 @@ async def test_expiry_ends_nothing(stage: Stage) -> None:
         await announce(stage[0], stage.announcement(second))
 
 
+@refuses(Tag.RELEASE_WRONG_INTENT)
 async def test_a_replacement_on_the_same_anchor_needs_its_own_approvals(stage: Stage) -> None:
     first = stage.intent(Asset.BTC)
     await announce(stage[0], stage.announcement(first))

@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 from coincurve import PrivateKey
 
-from signers.bitcoin.bip322 import combine_every_pair
-from signers.bitcoin.sign import PartialSignatures
+from signers.bitcoin.bip322 import verify_proof
+from signers.bitcoin.sign import PartialSignatures, read_witness_signature
 from signers.ethereum.eip191 import verify_account_proof
 from signers.rules import onboarding
 from signers.rules.announce import announce
-from signers.rules.bitcoin_chain import _compact
 from signers.rules.onboarding import (
     HeldElsewhere,
     Ownership,
@@ -36,6 +36,7 @@ from signers.statements.identifiers import (
 from signers.statements.network import Network
 from signers.statements.refusals import Tag
 from tests.factories import DAY, Person, World, build_world
+from tests.signers.bitcoin.owners import account_proof
 from tests.signers.fakes import real_proof
 from tests.signers.marks import refused, refuses
 from tests.signers.stage import Stage
@@ -82,11 +83,14 @@ async def test_every_pair_proves_ownership_and_the_proof_repeats(stage: Stage) -
     proofs = [await prove_ownership(signer, account.account, account.digest) for signer in stage.signers]
     halves = [
         PartialSignatures(
-            public_key=account.bitcoin.cosigners[index].public_key, signatures=(_compact(proof.bitcoin),)
+            public_key=account.bitcoin.cosigners[index].public_key,
+            signatures=(read_witness_signature(proof.bitcoin),),
         )
         for index, proof in enumerate(proofs)
     ]
-    assert len(combine_every_pair(account, halves)) == 3
+    message, script = account.bitcoin_ownership_message, account.bitcoin.script_pubkey.raw
+    for pair in combinations(halves, 2):
+        verify_proof(script, message, account_proof(account, *pair), tag=Tag.SIGNATURE_INVALID)
     assert [proof.ethereum is None for proof in proofs] == [False, True, True]
     assert proofs[0].ethereum is not None
     verify_account_proof(account, Proof(proofs[0].ethereum.hex()))

@@ -1,5 +1,6 @@
 """Signing: the valid baseline, and one change for each refusal."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -237,16 +238,17 @@ async def test_seconds_are_still_to_pass(stage: Stage, asset: Asset) -> None:
     await sign(stage[0], stage.signing(intent, receipts))
 
 
+@pytest.mark.parametrize("asset", Asset)
 @refuses(Tag.TIMELOCK_RUNNING)
-async def test_blocks_are_still_to_come(stage: Stage) -> None:
-    intent = stage.intent(Asset.ETH)
+async def test_blocks_are_still_to_come(stage: Stage, asset: Asset) -> None:
+    intent, chain = stage.intent(asset), stage.bitcoin if asset is Asset.BTC else stage.ethereum
     receipts = await stage.announce_everywhere(stage.announcement(intent))
     tier = stage.world.policy.tier_of(intent.amount)
     stage.clock[0] = Seconds(stage.clock[0] + tier.timelock_seconds)
-    stage.ethereum.mine(count=tier.timelock_blocks - 1)
+    chain.mine(count=tier.timelock_blocks - 1)
     with refused(Tag.TIMELOCK_RUNNING):
         await sign(stage[0], stage.signing(intent, receipts))
-    stage.ethereum.mine()
+    chain.mine()
     await sign(stage[0], stage.signing(intent, receipts))
 
 
@@ -326,6 +328,7 @@ async def announced_until(
     return asked, receipts
 
 
+@refuses(Tag.INTENT_EXPIRED)
 async def test_a_clock_set_back_does_not_revive_what_has_expired(stage: Stage) -> None:
     short = stage.intent(Asset.BTC, expires_at=Seconds(stage.world.now + 3600))
     stage.advance(3600)
@@ -335,6 +338,7 @@ async def test_a_clock_set_back_does_not_revive_what_has_expired(stage: Stage) -
         await announce(stage[0], stage.announcement(short))
 
 
+@refuses(Tag.INTENT_EXPIRED)
 async def test_an_attempt_remembers_the_time_as_well(stage: Stage) -> None:
     short = stage.intent(Asset.ETH, expires_at=Seconds(stage.world.now + 3600))
     intent, receipts = await stage.announced(Asset.BTC)
@@ -471,6 +475,26 @@ async def test_a_peers_signature_of_another_attempt(stage: Stage) -> None:
     assert not stage[0].journal.views.intents[intent.digest].attempts
 
 
+SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
+    "another hash type": lambda signature: signature[:-1] + b"\x02",
+    "no hash type": lambda signature: signature[:-1],
+    "a long form of the length": lambda signature: b"\x30\x81" + signature[1:],
+    "a byte behind": lambda signature: signature[:-1] + b"\x00\x01",
+    "nothing": lambda signature: b"",
+}
+
+
+@pytest.mark.parametrize("respelt", SPELLINGS.values(), ids=SPELLINGS.keys())
+@refuses(Tag.SIGNATURE_INVALID)
+async def test_another_spelling_of_a_peers_signature(stage: Stage, respelt: Callable[[bytes], bytes]) -> None:
+    """Strict DER and SIGHASH_ALL (BIP-66): consensus takes nothing else."""
+    intent, receipts = await stage.announced(Asset.BTC)
+    peers = await sign(stage[1], stage.signing(intent, receipts))
+    wrong = PeerSignatures(signer=stage[1].id, signatures=tuple(map(respelt, peers.signatures)))
+    with refused(Tag.SIGNATURE_INVALID):
+        await sign(stage[0], stage.signing(intent, receipts, peer_signatures=(wrong,)))
+
+
 @refuses(Tag.ACCOUNT_MODE)
 async def test_ether_asked_of_a_signer_that_does_not_hold_the_key(stage: Stage) -> None:
     intent, receipts = await stage.announced(Asset.ETH)
@@ -495,6 +519,7 @@ async def test_a_refusal_to_sign_is_signed(stage: Stage) -> None:
 # When an intent ends.
 
 
+@refuses(Tag.ANCHOR_BUSY)
 async def test_an_intent_ends_when_its_anchor_is_spent_at_finality_and_not_before(stage: Stage) -> None:
     intent, receipts = await stage.announced(Asset.BTC)
     signed = await sign(stage[0], stage.signing(intent, receipts))
@@ -508,6 +533,7 @@ async def test_an_intent_ends_when_its_anchor_is_spent_at_finality_and_not_befor
     await announce(stage[0], stage.announcement(second))
 
 
+@refuses(Tag.ANCHOR_BUSY)
 async def test_a_reorganisation_re_opens_an_intent(stage: Stage) -> None:
     intent, receipts = await stage.announced(Asset.BTC)
     signed = await sign(stage[0], stage.signing(intent, receipts))
@@ -547,6 +573,7 @@ async def test_a_reorganisation_is_looked_for_two_weeks_back_and_one(
     assert bool(stage[0].journal.views.live()) is (beyond == 0)
 
 
+@refuses(Tag.ANCHOR_BUSY)
 async def test_a_nonce_ends_its_intent_when_it_is_finalised(stage: Stage) -> None:
     address = stage.world.account.ethereum.address
     await stage.announced(Asset.ETH)

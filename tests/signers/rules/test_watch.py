@@ -13,7 +13,7 @@ from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import Digest, Nonce, SignerId
 from signers.statements.refusals import Tag
-from tests.signers.marks import refused
+from tests.signers.marks import refused, refuses
 from tests.signers.stage import Stage
 
 
@@ -109,6 +109,7 @@ async def test_a_clock_that_is_wrong_is_not_remembered(stage: Stage) -> None:
     assert stage[0].journal.views.high_water == mark
 
 
+@refuses(Tag.JOURNAL_BEHIND)
 async def test_a_silent_peer_keeps_everything_refused_and_nothing_is_written(stage: Stage) -> None:
     stage[0].journal.close()
     signer = stage.start(0)
@@ -184,6 +185,7 @@ async def test_a_peer_that_tells_two_histories_of_its_journal_raises_an_alarm(
     assert f"has two records {known.sequence}" in alarm.getMessage()
 
 
+@refuses(Tag.JOURNAL_BEHIND)
 async def test_a_rolled_back_journal_is_noticed_by_the_peers(stage: Stage) -> None:
     saved = await stage.saved(0)
     intent = stage.intent(Asset.BTC)

@@ -141,6 +141,13 @@ def test_one_signer_holds_one_key(world: World) -> None:
         cosigned(world, 1, signer=world.signers[0].signer)
 
 
+def test_a_cosigners_key_is_found_by_its_signer(world: World) -> None:
+    terms = world.account.bitcoin
+    assert tuple(terms.key_of(each.signer) for each in terms.cosigners) == terms.keys
+    with pytest.raises(LookupError, match="signer-9"):
+        terms.key_of(SignerId("signer-9"))
+
+
 def test_a_party_is_found_by_its_entity(world: World) -> None:
     for person in (world.pledgor, world.secured_party, world.custodian):
         assert world.account.party(person.entity) == person.party

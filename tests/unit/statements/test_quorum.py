@@ -291,7 +291,6 @@ def test_a_release_is_of_its_intent_until_it_expires(world: World, asset: Asset)
 
 
 RELEASES: list[tuple[str, Callable[[World, Intent], Envelope | None], Tag]] = [
-    ("none", lambda w, i: None, Tag.RELEASE_MISSING),
     ("unsigned", lambda w, i: w.release(i).envelope(), Tag.RELEASE_SIGNATURE),
     ("signed by the pledgor", lambda w, i: w.sign(w.release(i), w.pledgor), Tag.RELEASE_SIGNATURE),
     ("signed by the custodian", lambda w, i: w.sign(w.release(i), w.custodian), Tag.RELEASE_SIGNATURE),

@@ -146,10 +146,10 @@ def test_an_output_index_has_a_bound() -> None:
 
 
 def test_networks_name_their_chains() -> None:
-    assert [(n.value, n.chain_id, n.bech32_prefix) for n in Network] == [
-        ("mainnet", 1, "bc"),
-        ("testnet", 11_155_111, "tb"),
-        ("regtest", 31_337, "bcrt"),
+    assert [(n.value, n.chain_id, n.bech32_prefix, n.bitcoin_genesis[:16]) for n in Network] == [
+        ("mainnet", 1, "bc", "000000000019d668"),
+        ("testnet", 11_155_111, "tb", "00000000da84f2ba"),
+        ("regtest", 31_337, "bcrt", "0f9188f13cb7b2c7"),
     ]
     assert {anchor.chain_id for anchor in (ETHER.anchor,) if isinstance(anchor, NonceAnchor)} == {31_337}
 

@@ -9,18 +9,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from custody.domain.identifiers import RequestId, WithdrawalId
 from signers.statements.identifiers import AccountId, DestinationId, EntityId, LienId, Text
 from tests.unit.custody.rpc.conftest import At
-from tests.unit.custody.rpc.mutations import (
-    NARROWER,
-    Mutation,
-    apply,
-    leaves,
-    mutations,
-    refused_by_type,
-    reported_rule,
-    rule_ids,
-)
+from tests.unit.custody.rpc.narrower import NARROWER, refused_by_type
 from tests.unit.custody.rpc.rows import METHODS, ROWS
 from tests.unit.proto import descriptors as api
+from tests.unit.proto.mutations import Mutation, apply, leaves, mutations, reported_rule, rule_ids
 
 CASES = [
     pytest.param(name, mutation, id=f"{name}-{mutation}")

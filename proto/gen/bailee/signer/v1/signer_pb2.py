@@ -26,7 +26,7 @@ from bailee.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__p
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/signer/v1/signer.proto\x12\x10\x62\x61ilee.signer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x8a\x01\n\x17\x43reateAccountKeyRequest\x12\x37\n\naccount_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x36\n\x05\x63hain\x18\x02 \x01(\x0e\x32\x17.bailee.signer.v1.ChainB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\"|\n\x18\x43reateAccountKeyResponse\x12\x1f\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04H\x00\x12\x31\n\x06holder\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$H\x00\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"h\n\x14\x43osignAccountRequest\x12 \n\x07\x61\x63\x63ount\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x12.\n\x0c\x61\x63\x63ount_keys\x18\x02 \x03(\x0c\x42\x18\xe2\x41\x01\x02\xbaH\x11\x92\x01\x0e\x08\x01\x10 \"\x08z\x06\x10\x01\x18\x80\x80\x04\"6\n\x15\x43osignAccountResponse\x12\x1d\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"\x86\x01\n\x15ProveOwnershipRequest\x12\x37\n\naccount_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x34\n\x0e\x61\x63\x63ount_digest\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x0e^[0-9a-f]{64}$\x98\x01@\"\xc1\x02\n\x16ProveOwnershipResponse\x12N\n\x07\x62itcoin\x18\x01 \x01(\x0b\x32\x35.bailee.signer.v1.ProveOwnershipResponse.BitcoinProofB\x06\xbaH\x03\xc8\x01\x01\x12H\n\x08\x65thereum\x18\x02 \x01(\x0b\x32\x36.bailee.signer.v1.ProveOwnershipResponse.EthereumProof\x1a`\n\x0c\x42itcoinProof\x12\x32\n\tsigner_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x1c\n\tsignature\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x10\t\x18I\x1a+\n\rEthereumProof\x12\x1a\n\tsignature\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02hA\"~\n\x0f\x41nnounceRequest\x12\x1f\n\x06intent\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x12 \n\x07release\x18\x02 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x12(\n\x0f\x61llowlist_entry\x18\x03 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"0\n\x10\x41nnounceResponse\x12\x1c\n\x07receipt\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"\xb5\x04\n\x0bSignRequest\x12\x33\n\rintent_digest\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x0e^[0-9a-f]{64}$\x98\x01@\x12\x32\n\tfee_units\x18\x02 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x18&2\x12^[1-9][0-9]{0,37}$\x12P\n\x0e\x62itcoin_inputs\x18\x03 \x03(\x0b\x32*.bailee.signer.v1.SignRequest.BitcoinInputB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10@\x12\x33\n\x11\x61nnounce_receipts\x18\x04 \x03(\x0c\x42\x18\xe2\x41\x01\x02\xbaH\x11\x92\x01\x0e\x08\x01\x10 \"\x08z\x06\x10\x01\x18\x80\x80\x04\x12Y\n\x12partial_signatures\x18\x05 \x03(\x0b\x32/.bailee.signer.v1.SignRequest.PartialSignaturesB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x1f\x1a\x62\n\x0c\x42itcoinInput\x12-\n\x14previous_transaction\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10<\x18\x80\xb5\x18\x12#\n\x0coutput_index\x18\x02 \x01(\rB\r\xe2\x41\x01\x02\xbaH\x06*\x04\x18\x9f\x8d\x06\x1aw\n\x11PartialSignatures\x12\x36\n\tsigner_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12*\n\nsignatures\x18\x02 \x03(\x0c\x42\x16\xe2\x41\x01\x02\xbaH\x0f\x92\x01\x0c\x08\x01\x10@\"\x06z\x04\x10\t\x18I\"\xe1\x02\n\x0cSignResponse\x12@\n\x07\x62itcoin\x18\x01 \x01(\x0b\x32-.bailee.signer.v1.SignResponse.BitcoinAttemptH\x00\x12\x42\n\x08\x65thereum\x18\x02 \x01(\x0b\x32..bailee.signer.v1.SignResponse.EthereumAttemptH\x00\x12\x1c\n\x07receipt\x18\x03 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x1a\x63\n\x0e\x42itcoinAttempt\x12)\n\x14unsigned_transaction\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10<\x18\xa0\x8d\x06\x12&\n\nsignatures\x18\x02 \x03(\x0c\x42\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10@\"\x06z\x04\x10\t\x18I\x1a\x36\n\x0f\x45thereumAttempt\x12#\n\x0fraw_transaction\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80\x08\x42\x10\n\x07\x61ttempt\x12\x05\xbaH\x02\x08\x01\"|\n\x11GetReceiptRequest\x12\x33\n\rintent_digest\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x0e^[0-9a-f]{64}$\x98\x01@\x12\x32\n\x03\x61\x63t\x18\x02 \x01(\x0e\x32\x15.bailee.signer.v1.ActB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\"2\n\x12GetReceiptResponse\x12\x1c\n\x07receipt\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"k\n\x15GetJournalHeadRequest\x12\x36\n\tsigner_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x1a\n\x05nonce\x18\x02 \x01(\x0c\x42\x0b\xe2\x41\x01\x02\xbaH\x04z\x02h \"7\n\x16GetJournalHeadResponse\x12\x1d\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04*E\n\x05\x43hain\x12\x15\n\x11\x43HAIN_UNSPECIFIED\x10\x00\x12\x11\n\rCHAIN_BITCOIN\x10\x01\x12\x12\n\x0e\x43HAIN_ETHEREUM\x10\x02*N\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x11\n\rACT_ANNOUNCED\x10\x01\x12\x0e\n\nACT_SIGNED\x10\x02\x12\x0f\n\x0b\x41\x43T_REFUSED\x10\x03\x32\xd2\x04\n\rSignerService\x12n\n\x10\x43reateAccountKey\x12).bailee.signer.v1.CreateAccountKeyRequest\x1a*.bailee.signer.v1.CreateAccountKeyResponse\"\x03\x90\x02\x02\x12\x65\n\rCosignAccount\x12&.bailee.signer.v1.CosignAccountRequest\x1a\'.bailee.signer.v1.CosignAccountResponse\"\x03\x90\x02\x02\x12h\n\x0eProveOwnership\x12\'.bailee.signer.v1.ProveOwnershipRequest\x1a(.bailee.signer.v1.ProveOwnershipResponse\"\x03\x90\x02\x02\x12V\n\x08\x41nnounce\x12!.bailee.signer.v1.AnnounceRequest\x1a\".bailee.signer.v1.AnnounceResponse\"\x03\x90\x02\x02\x12J\n\x04Sign\x12\x1d.bailee.signer.v1.SignRequest\x1a\x1e.bailee.signer.v1.SignResponse\"\x03\x90\x02\x02\x12\\\n\nGetReceipt\x12#.bailee.signer.v1.GetReceiptRequest\x1a$.bailee.signer.v1.GetReceiptResponse\"\x03\x90\x02\x01\x32\xd5\x01\n\x0bPeerService\x12h\n\x0eGetJournalHead\x12\'.bailee.signer.v1.GetJournalHeadRequest\x1a(.bailee.signer.v1.GetJournalHeadResponse\"\x03\x90\x02\x01\x12\\\n\nGetReceipt\x12#.bailee.signer.v1.GetReceiptRequest\x1a$.bailee.signer.v1.GetReceiptResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/signer/v1/signer.proto\x12\x10\x62\x61ilee.signer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x8a\x01\n\x17\x43reateAccountKeyRequest\x12\x37\n\naccount_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x36\n\x05\x63hain\x18\x02 \x01(\x0e\x32\x17.bailee.signer.v1.ChainB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\"|\n\x18\x43reateAccountKeyResponse\x12\x1f\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04H\x00\x12\x31\n\x06holder\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$H\x00\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"h\n\x14\x43osignAccountRequest\x12 \n\x07\x61\x63\x63ount\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x12.\n\x0c\x61\x63\x63ount_keys\x18\x02 \x03(\x0c\x42\x18\xe2\x41\x01\x02\xbaH\x11\x92\x01\x0e\x08\x01\x10 \"\x08z\x06\x10\x01\x18\x80\x80\x04\"6\n\x15\x43osignAccountResponse\x12\x1d\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"\x86\x01\n\x15ProveOwnershipRequest\x12\x37\n\naccount_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x34\n\x0e\x61\x63\x63ount_digest\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x0e^[0-9a-f]{64}$\x98\x01@\"\xc1\x02\n\x16ProveOwnershipResponse\x12N\n\x07\x62itcoin\x18\x01 \x01(\x0b\x32\x35.bailee.signer.v1.ProveOwnershipResponse.BitcoinProofB\x06\xbaH\x03\xc8\x01\x01\x12H\n\x08\x65thereum\x18\x02 \x01(\x0b\x32\x36.bailee.signer.v1.ProveOwnershipResponse.EthereumProof\x1a`\n\x0c\x42itcoinProof\x12\x32\n\tsigner_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x1c\n\tsignature\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x10\t\x18I\x1a+\n\rEthereumProof\x12\x1a\n\tsignature\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02hA\"|\n\x0f\x41nnounceRequest\x12\x1f\n\x06intent\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x12\x1e\n\x07release\x18\x02 \x01(\x0c\x42\r\xe2\x41\x01\x01\xbaH\x06z\x04\x18\x80\x80\x04\x12(\n\x0f\x61llowlist_entry\x18\x03 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"0\n\x10\x41nnounceResponse\x12\x1c\n\x07receipt\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"\xb5\x04\n\x0bSignRequest\x12\x33\n\rintent_digest\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x0e^[0-9a-f]{64}$\x98\x01@\x12\x32\n\tfee_units\x18\x02 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x18&2\x12^[1-9][0-9]{0,37}$\x12P\n\x0e\x62itcoin_inputs\x18\x03 \x03(\x0b\x32*.bailee.signer.v1.SignRequest.BitcoinInputB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10@\x12\x33\n\x11\x61nnounce_receipts\x18\x04 \x03(\x0c\x42\x18\xe2\x41\x01\x02\xbaH\x11\x92\x01\x0e\x08\x01\x10 \"\x08z\x06\x10\x01\x18\x80\x80\x04\x12Y\n\x12partial_signatures\x18\x05 \x03(\x0b\x32/.bailee.signer.v1.SignRequest.PartialSignaturesB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x1f\x1a\x62\n\x0c\x42itcoinInput\x12-\n\x14previous_transaction\x18\x01 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10<\x18\x80\xb5\x18\x12#\n\x0coutput_index\x18\x02 \x01(\rB\r\xe2\x41\x01\x02\xbaH\x06*\x04\x18\x9f\x8d\x06\x1aw\n\x11PartialSignatures\x12\x36\n\tsigner_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12*\n\nsignatures\x18\x02 \x03(\x0c\x42\x16\xe2\x41\x01\x02\xbaH\x0f\x92\x01\x0c\x08\x01\x10@\"\x06z\x04\x10\t\x18I\"\xe1\x02\n\x0cSignResponse\x12@\n\x07\x62itcoin\x18\x01 \x01(\x0b\x32-.bailee.signer.v1.SignResponse.BitcoinAttemptH\x00\x12\x42\n\x08\x65thereum\x18\x02 \x01(\x0b\x32..bailee.signer.v1.SignResponse.EthereumAttemptH\x00\x12\x1c\n\x07receipt\x18\x03 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x1a\x63\n\x0e\x42itcoinAttempt\x12)\n\x14unsigned_transaction\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10<\x18\xa0\x8d\x06\x12&\n\nsignatures\x18\x02 \x03(\x0c\x42\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10@\"\x06z\x04\x10\t\x18I\x1a\x36\n\x0f\x45thereumAttempt\x12#\n\x0fraw_transaction\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80\x08\x42\x10\n\x07\x61ttempt\x12\x05\xbaH\x02\x08\x01\"|\n\x11GetReceiptRequest\x12\x33\n\rintent_digest\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x0e^[0-9a-f]{64}$\x98\x01@\x12\x32\n\x03\x61\x63t\x18\x02 \x01(\x0e\x32\x15.bailee.signer.v1.ActB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\"2\n\x12GetReceiptResponse\x12\x1c\n\x07receipt\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"k\n\x15GetJournalHeadRequest\x12\x36\n\tsigner_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x18(2\x16^[a-z][a-z0-9-]{2,39}$\x12\x1a\n\x05nonce\x18\x02 \x01(\x0c\x42\x0b\xe2\x41\x01\x02\xbaH\x04z\x02h \"7\n\x16GetJournalHeadResponse\x12\x1d\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04*E\n\x05\x43hain\x12\x15\n\x11\x43HAIN_UNSPECIFIED\x10\x00\x12\x11\n\rCHAIN_BITCOIN\x10\x01\x12\x12\n\x0e\x43HAIN_ETHEREUM\x10\x02*N\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x11\n\rACT_ANNOUNCED\x10\x01\x12\x0e\n\nACT_SIGNED\x10\x02\x12\x0f\n\x0b\x41\x43T_REFUSED\x10\x03\x32\xd2\x04\n\rSignerService\x12n\n\x10\x43reateAccountKey\x12).bailee.signer.v1.CreateAccountKeyRequest\x1a*.bailee.signer.v1.CreateAccountKeyResponse\"\x03\x90\x02\x02\x12\x65\n\rCosignAccount\x12&.bailee.signer.v1.CosignAccountRequest\x1a\'.bailee.signer.v1.CosignAccountResponse\"\x03\x90\x02\x02\x12h\n\x0eProveOwnership\x12\'.bailee.signer.v1.ProveOwnershipRequest\x1a(.bailee.signer.v1.ProveOwnershipResponse\"\x03\x90\x02\x02\x12V\n\x08\x41nnounce\x12!.bailee.signer.v1.AnnounceRequest\x1a\".bailee.signer.v1.AnnounceResponse\"\x03\x90\x02\x02\x12J\n\x04Sign\x12\x1d.bailee.signer.v1.SignRequest\x1a\x1e.bailee.signer.v1.SignResponse\"\x03\x90\x02\x02\x12\\\n\nGetReceipt\x12#.bailee.signer.v1.GetReceiptRequest\x1a$.bailee.signer.v1.GetReceiptResponse\"\x03\x90\x02\x01\x32\xd5\x01\n\x0bPeerService\x12h\n\x0eGetJournalHead\x12\'.bailee.signer.v1.GetJournalHeadRequest\x1a(.bailee.signer.v1.GetJournalHeadResponse\"\x03\x90\x02\x01\x12\\\n\nGetReceipt\x12#.bailee.signer.v1.GetReceiptRequest\x1a$.bailee.signer.v1.GetReceiptResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,7 +64,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANNOUNCEREQUEST'].fields_by_name['intent']._loaded_options = None
   _globals['_ANNOUNCEREQUEST'].fields_by_name['intent']._serialized_options = b'\342A\001\002\272H\010z\006\020\001\030\200\200\004'
   _globals['_ANNOUNCEREQUEST'].fields_by_name['release']._loaded_options = None
-  _globals['_ANNOUNCEREQUEST'].fields_by_name['release']._serialized_options = b'\342A\001\002\272H\010z\006\020\001\030\200\200\004'
+  _globals['_ANNOUNCEREQUEST'].fields_by_name['release']._serialized_options = b'\342A\001\001\272H\006z\004\030\200\200\004'
   _globals['_ANNOUNCEREQUEST'].fields_by_name['allowlist_entry']._loaded_options = None
   _globals['_ANNOUNCEREQUEST'].fields_by_name['allowlist_entry']._serialized_options = b'\342A\001\002\272H\010z\006\020\001\030\200\200\004'
   _globals['_ANNOUNCERESPONSE'].fields_by_name['receipt']._loaded_options = None
@@ -125,10 +125,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PEERSERVICE'].methods_by_name['GetJournalHead']._serialized_options = b'\220\002\001'
   _globals['_PEERSERVICE'].methods_by_name['GetReceipt']._loaded_options = None
   _globals['_PEERSERVICE'].methods_by_name['GetReceipt']._serialized_options = b'\220\002\001'
-  _globals['_CHAIN']._serialized_start=2449
-  _globals['_CHAIN']._serialized_end=2518
-  _globals['_ACT']._serialized_start=2520
-  _globals['_ACT']._serialized_end=2598
+  _globals['_CHAIN']._serialized_start=2447
+  _globals['_CHAIN']._serialized_end=2516
+  _globals['_ACT']._serialized_start=2518
+  _globals['_ACT']._serialized_end=2596
   _globals['_CREATEACCOUNTKEYREQUEST']._serialized_start=114
   _globals['_CREATEACCOUNTKEYREQUEST']._serialized_end=252
   _globals['_CREATEACCOUNTKEYRESPONSE']._serialized_start=254
@@ -146,31 +146,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVEOWNERSHIPRESPONSE_ETHEREUMPROOF']._serialized_start=958
   _globals['_PROVEOWNERSHIPRESPONSE_ETHEREUMPROOF']._serialized_end=1001
   _globals['_ANNOUNCEREQUEST']._serialized_start=1003
-  _globals['_ANNOUNCEREQUEST']._serialized_end=1129
-  _globals['_ANNOUNCERESPONSE']._serialized_start=1131
-  _globals['_ANNOUNCERESPONSE']._serialized_end=1179
-  _globals['_SIGNREQUEST']._serialized_start=1182
-  _globals['_SIGNREQUEST']._serialized_end=1747
-  _globals['_SIGNREQUEST_BITCOININPUT']._serialized_start=1528
-  _globals['_SIGNREQUEST_BITCOININPUT']._serialized_end=1626
-  _globals['_SIGNREQUEST_PARTIALSIGNATURES']._serialized_start=1628
-  _globals['_SIGNREQUEST_PARTIALSIGNATURES']._serialized_end=1747
-  _globals['_SIGNRESPONSE']._serialized_start=1750
-  _globals['_SIGNRESPONSE']._serialized_end=2103
-  _globals['_SIGNRESPONSE_BITCOINATTEMPT']._serialized_start=1930
-  _globals['_SIGNRESPONSE_BITCOINATTEMPT']._serialized_end=2029
-  _globals['_SIGNRESPONSE_ETHEREUMATTEMPT']._serialized_start=2031
-  _globals['_SIGNRESPONSE_ETHEREUMATTEMPT']._serialized_end=2085
-  _globals['_GETRECEIPTREQUEST']._serialized_start=2105
-  _globals['_GETRECEIPTREQUEST']._serialized_end=2229
-  _globals['_GETRECEIPTRESPONSE']._serialized_start=2231
-  _globals['_GETRECEIPTRESPONSE']._serialized_end=2281
-  _globals['_GETJOURNALHEADREQUEST']._serialized_start=2283
-  _globals['_GETJOURNALHEADREQUEST']._serialized_end=2390
-  _globals['_GETJOURNALHEADRESPONSE']._serialized_start=2392
-  _globals['_GETJOURNALHEADRESPONSE']._serialized_end=2447
-  _globals['_SIGNERSERVICE']._serialized_start=2601
-  _globals['_SIGNERSERVICE']._serialized_end=3195
-  _globals['_PEERSERVICE']._serialized_start=3198
-  _globals['_PEERSERVICE']._serialized_end=3411
+  _globals['_ANNOUNCEREQUEST']._serialized_end=1127
+  _globals['_ANNOUNCERESPONSE']._serialized_start=1129
+  _globals['_ANNOUNCERESPONSE']._serialized_end=1177
+  _globals['_SIGNREQUEST']._serialized_start=1180
+  _globals['_SIGNREQUEST']._serialized_end=1745
+  _globals['_SIGNREQUEST_BITCOININPUT']._serialized_start=1526
+  _globals['_SIGNREQUEST_BITCOININPUT']._serialized_end=1624
+  _globals['_SIGNREQUEST_PARTIALSIGNATURES']._serialized_start=1626
+  _globals['_SIGNREQUEST_PARTIALSIGNATURES']._serialized_end=1745
+  _globals['_SIGNRESPONSE']._serialized_start=1748
+  _globals['_SIGNRESPONSE']._serialized_end=2101
+  _globals['_SIGNRESPONSE_BITCOINATTEMPT']._serialized_start=1928
+  _globals['_SIGNRESPONSE_BITCOINATTEMPT']._serialized_end=2027
+  _globals['_SIGNRESPONSE_ETHEREUMATTEMPT']._serialized_start=2029
+  _globals['_SIGNRESPONSE_ETHEREUMATTEMPT']._serialized_end=2083
+  _globals['_GETRECEIPTREQUEST']._serialized_start=2103
+  _globals['_GETRECEIPTREQUEST']._serialized_end=2227
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=2229
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=2279
+  _globals['_GETJOURNALHEADREQUEST']._serialized_start=2281
+  _globals['_GETJOURNALHEADREQUEST']._serialized_end=2388
+  _globals['_GETJOURNALHEADRESPONSE']._serialized_start=2390
+  _globals['_GETJOURNALHEADRESPONSE']._serialized_end=2445
+  _globals['_SIGNERSERVICE']._serialized_start=2599
+  _globals['_SIGNERSERVICE']._serialized_end=3193
+  _globals['_PEERSERVICE']._serialized_start=3196
+  _globals['_PEERSERVICE']._serialized_end=3409
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,4 @@
-"""What can be wrong with a field, derived from its rules: one bad value at least for every rule there is."""
+"""What can be wrong with a request, by its rules: one bad value at least for every rule there is."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Mutation:
     """One change to a valid request, and the rule that it breaks."""
 
     path: str
-    """Dotted, such as `withdrawal.amount.units`."""
+    """Such as `withdrawal.amount.units` or `inputs[0].index`."""
     value: Any
     rule: str
     """The id of the rule that must be named."""
@@ -33,15 +33,15 @@ class Mutation:
 
 
 def leaves(message: Descriptor, prefix: str = "") -> Iterator[tuple[str, FieldDescriptor]]:
-    """Every field a caller sets, with its path; fields of our messages in it too."""
+    """Every field a caller sets, with its path; fields of our messages in it too, of a list in its first."""
     for field in message.fields:
         if api.is_output_only(field) or _is_identifier(field):
             continue
         path = f"{prefix}{field.name}"
         yield path, field
         inner = field.message_type
-        if inner is not None and inner.full_name.startswith("bailee.") and not field.is_repeated:
-            yield from leaves(inner, f"{path}.")
+        if inner is not None and inner.full_name.startswith("bailee."):
+            yield from leaves(inner, f"{path}[0]." if field.is_repeated else f"{path}.")
 
 
 def _is_identifier(field: FieldDescriptor) -> bool:
@@ -117,6 +117,7 @@ _BAD_VALUES: dict[str, Callable[[validate_pb2.FieldRules], _Values]] = {
     "bytes.max_len": lambda of: [(b"\x01" * (of.bytes.max_len + 1), "over-long")],
     "int32.gte": lambda of: [(of.int32.gte - 1, "too-small"), (-(2**31), "very-negative")],
     "int32.lte": lambda of: [(of.int32.lte + 1, "too-large"), (2**31 - 1, "very-large")],
+    "uint32.lte": lambda of: [(of.uint32.lte + 1, "too-large"), (2**32 - 1, "very-large")],
     "uint64.lte": lambda of: [(of.uint64.lte + 1, "too-large"), (2**64 - 1, "very-large")],
     "enum.defined_only": lambda _: [(99, "undefined")],
     "enum.not_in": lambda _: [(0, "unspecified")],
@@ -149,6 +150,12 @@ _OFF_UNITS = {
     "\N{ARABIC-INDIC DIGIT THREE}": "foreign-digit",
     "9" * 39: "too-large",
     "NaN": "nan",
+}
+_OFF_DIGEST = {
+    "AB" * 32: "upper-case",
+    "0x" + "ab" * 31: "prefix",
+    "g" + "a" * 63: "no-hexadecimal",
+    "ab" * 31 + "a\n": "newline",
 }
 _OFF_UUID = {
     "1B4E28BA-2FA1-4D3B-A3F5-EF19B5A7633B": "upper-case",
@@ -186,7 +193,10 @@ _OFF_ID = {
 def _off_pattern(pattern: str) -> _Values:
     """Spellings that look right to somebody; which, by what the pattern is for."""
     if "[1-9][0-9]{0,37}" in pattern:
-        return _OFF_UNITS.items()
+        zero = {"0": "zero"} if pattern.startswith("^[1-9]") else {}
+        return (_OFF_UNITS | zero).items()
+    if pattern == "^[0-9a-f]{64}$":
+        return _OFF_DIGEST.items()
     if "4[0-9a-f]{3}" in pattern:
         return _OFF_UUID.items()
     if pattern.startswith("^policies/"):
@@ -215,52 +225,14 @@ _CROSSED = {"account.parties_differ": _same_entity, "withdrawal.fee_asset": _oth
 """A new rule between fields needs a mutation here."""
 
 
-# What a field's rule lets through and its type does not.
-
-_WEAK_KEYS = {
-    "small-order-zero": b"\x00" * 32,
-    "the-identity": b"\x01" + b"\x00" * 31,
-    "of-order-eight": bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
-    "a-second-spelling": (2**255 - 19 + 2).to_bytes(32, "little"),
-    "no-point": b"\xff" * 32,
-}
-_ODD_SCRIPTS = {
-    "burns-it": b"\x6a\x14" + b"\x11" * 20,
-    "no-script": b"\x00" * 34,
-    "a-wrong-length": b"\x00\x15" + b"\x11" * 21,
-    "anyones-next-version": b"\x52\x20" + b"\x11" * 32,
-    "anyones-short-taproot": b"\x51\x14" + b"\x11" * 20,
-    "no-ending": b"\x76\xa9\x14" + b"\x11" * 20 + b"\x88\xad",
-}
-NARROWER: dict[str, tuple[str, dict[str, Any]]] = {
-    "public_key": ("FIELD_INVALID", _WEAK_KEYS),
-    "bitcoin_script_pubkey": ("FIELD_INVALID", _ODD_SCRIPTS),
-    "units": ("FIELD_INVALID", {"more-than-can-exist": "9" * 38}),
-    "etag": ("FIELD_INVALID", {"another-services": "W/abc", "upper-case": "AB" * 16}),
-    "page_token": ("PAGE_TOKEN_INVALID", {"made-up": "abc", "no-base64": "\N{SNOWMAN}"}),
-    "envelope": ("STATEMENT_MALFORMED", {"no-envelope": b"{}"}),
-    "envelopes": ("STATEMENT_MALFORMED", {"no-envelope": [b"{}"]}),
-}
-"""By a field's name: the reason, and values that its rule lets through."""
-
-
-def refused_by_type(request: Descriptor) -> list[Mutation]:
-    """One bad value at least for every field whose type is narrower than its rule."""
-    return [
-        Mutation(path, value, reason, f"{path}[0]" if field.is_repeated else path, why)
-        for path, field in leaves(request)
-        if field.name in NARROWER
-        for reason, values in [NARROWER[field.name]]
-        for why, value in values.items()
-    ]
-
-
 def apply(request: Message, mutation: Mutation) -> None:
     """Make the change."""
     *outer, last = mutation.path.split(".")
     message: Any = request
     for name in outer:
-        message = getattr(message, name)
+        field, _, subscript = name.partition("[")
+        message = getattr(message, field)
+        message = message[int(subscript.removesuffix("]"))] if subscript else message
     current = getattr(message, last)
     if mutation.value is CLEARED:
         message.ClearField(last)
@@ -269,10 +241,8 @@ def apply(request: Message, mutation: Mutation) -> None:
     elif mutation.value == "twice":
         current.extend([current[0]])
     elif isinstance(mutation.value, int) and mutation.rule == "repeated.max_items":
-        first = current[0]
-        extra = [f"{first}-{index}" if isinstance(first, str) else first for index in range(mutation.value)]
-        del current[:]
-        current.extend(extra)
+        first, more = current[0], mutation.value - len(current)
+        current.extend(f"{first}-{index}" if isinstance(first, str) else first for index in range(more))
     elif isinstance(mutation.value, list):
         del current[:]
         current.extend(mutation.value)
