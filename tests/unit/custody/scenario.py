@@ -121,6 +121,8 @@ class Custody:
         self.ethereum = Chain(Asset.ETH)
         self.encumbrance: Encumbrance | None = None
         self.requests = 0
+        self.disputed: frozenset[Asset] = frozenset()
+        """Chains whose nodes disagree or are silent."""
 
     # Running.
 
@@ -412,7 +414,9 @@ class Custody:
     def reserve(self, lien: str, amount: Amount, **changes: Any) -> Lien:
         statement = self.statement(EncumbranceKind.RESERVE, lien, amount, **changes)
         command = self.lien_command(liens.ReserveLien, statement)
-        done = self.do(liens.reserve, command, principal=self.engine, prices=self.prices())
+        done = self.do(
+            liens.reserve, command, principal=self.engine, prices=self.prices(), disputed=self.disputed
+        )
         self.encumbrance = statement
         return done
 
@@ -508,7 +512,13 @@ class Custody:
         signed = self.consent(consents.SignWithdrawal, withdrawal, world.sign(intent, world.pledgor))
         done = self.do(consents.sign, signed, principal=self.pledgor)
         released = self.consent(consents.ReleaseWithdrawal, withdrawal, world.release_envelope(intent))
-        done = self.do(consents.release, released, principal=self.engine, prices=self.prices())
+        done = self.do(
+            consents.release,
+            released,
+            principal=self.engine,
+            prices=self.prices(),
+            disputed=self.disputed,
+        )
         for index in approvers:
             envelope = world.sign(intent, world.approvers[index])
             approved = self.consent(consents.ApproveWithdrawal, withdrawal, envelope)

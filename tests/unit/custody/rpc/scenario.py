@@ -75,6 +75,8 @@ class Scenario:
     now: Seconds
     encumbrances: list[Encumbrance] = field(default_factory=list)
     seen: dict[str, object] = field(default_factory=dict)
+    disputed: set[Asset] = field(default_factory=set)
+    """Chains whose nodes disagree or are silent."""
 
     @property
     def account(self) -> AccountId:
@@ -295,7 +297,8 @@ class Scenario:
             lien=lien,
             envelope=self.world.sign(said, self.world.secured_party),
         )
-        await self.run(liens.reserve, command, word="secured", prices=self.store.projection.prices())
+        prices = self.store.projection.prices()
+        await self.run(liens.reserve, command, word="secured", prices=prices, disputed=frozenset())
         self.encumbrances.append(said)
 
     async def request_withdrawal(self) -> None:
