@@ -137,6 +137,11 @@ class WithdrawalDriver:
             _log.warning("%s of %s: %s: %s", *_key(withdrawal), type(error).__name__, error)
             self._pauses.failed(_key(withdrawal), now=self._clock())
             return False
+        except Exception:  # noqa: BLE001 - one withdrawal's edge: nobody else's waits for it
+            # A fault of this program: as after a crash, the step on record is done again.
+            _log.critical("%s of %s: an unforeseen fault, it alone waits", *_key(withdrawal), exc_info=True)
+            self._pauses.failed(_key(withdrawal), now=self._clock())
+            return False
         if progress:
             self._pauses.worked(_key(withdrawal))
         return progress

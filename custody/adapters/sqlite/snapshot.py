@@ -33,7 +33,9 @@ from signers.statements.identifiers import (
     AccountId,
     Digest,
     EntityId,
+    EthereumAddress,
     LienId,
+    ScriptPubKey,
     Seconds,
 )
 from signers.statements.policy import Policy
@@ -102,6 +104,14 @@ class SqliteSnapshot(ChainQueries, OutflowQueries):
             *sorted(states),
         )
         return [rows.account(row) for row in found]
+
+    def account_at(self, script_pubkey: ScriptPubKey, ethereum_address: EthereumAddress) -> AccountId | None:
+        row = self._one(
+            "SELECT account FROM accounts WHERE script_pubkey = ? OR ethereum_address = ?",
+            str(script_pubkey),
+            str(ethereum_address),
+        )
+        return None if row is None else AccountId(row[0])
 
     def watched(self) -> Sequence[Watched]:
         found = self.accounts_in({AccountState.ACTIVE})

@@ -22,7 +22,16 @@ from custody.domain.outflow import Withdrawal
 from custody.domain.withdrawal import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, DestinationId, Digest, EntityId, LienId, Seconds
+from signers.statements.identifiers import (
+    AccountId,
+    DestinationId,
+    Digest,
+    EntityId,
+    EthereumAddress,
+    LienId,
+    ScriptPubKey,
+    Seconds,
+)
 from signers.statements.policy import Policy
 from signers.statements.report import ReportBatch
 
@@ -158,6 +167,9 @@ class Snapshot(Protocol):
 
     def accounts_in(self, states: Collection[AccountState]) -> Sequence[PledgeAccount]:
         """Accounts in these states, by id; all of them."""
+
+    def account_at(self, script_pubkey: ScriptPubKey, ethereum_address: EthereumAddress) -> AccountId | None:
+        """The account whose script or address it is, in whatever state; `None` if nobody's."""
 
     def watched(self) -> Sequence[Watched]:
         """Where the coins of active accounts arrive; all of them."""
