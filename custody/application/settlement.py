@@ -8,7 +8,7 @@ from custody.application.access import existing_account
 from custody.application.ports.store import Snapshot, UnitOfWork
 from custody.application.withdrawals import save
 from custody.domain.errors import LedgerInvariant
-from custody.domain.ledger import Book, CauseKind, Movement, give, take
+from custody.domain.ledger import Book, Cause, CauseKind, Movement, give, take
 from custody.domain.outflow import Confirmation, Withdrawal
 from custody.domain.withdrawal import WithdrawalEvent, WithdrawalState, step
 from signers.statements.amounts import Asset, amount_of
@@ -62,7 +62,18 @@ def reopen(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> Withdraw
         back = tuple(Movement(m.credit, m.debit, m.amount) for m in left)
         movements = back + take(books, Book.WITHDRAWING, rest)
     opened = replace(withdrawal, state=state, confirmation=None, settled_at=None)
-    return save(uow, account, opened, now=now, movements=movements, kind=CauseKind.WITHDRAWAL_REOPENED)
+    changes = uow.sequences_of(withdrawal.account, Cause(CauseKind.WITHDRAWAL, withdrawal.withdrawal))
+    # Confirmed, or confirmed and settled, and nothing since: reports counted it out from its block on.
+    confirmed_at = changes[-2 if withdrawal.state is WithdrawalState.SETTLED else -1]
+    return save(
+        uow,
+        account,
+        opened,
+        now=now,
+        movements=movements,
+        kind=CauseKind.WITHDRAWAL_REOPENED,
+        retracts_from=confirmed_at,
+    )
 
 
 def leaving(snapshot: Snapshot, asset: Asset) -> Mapping[AccountId, int]:

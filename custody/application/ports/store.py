@@ -103,6 +103,14 @@ class Position:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """The sequences of one account, both included, whose reports counted what a chain has taken back."""
+
+    first: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A committed change of one account. `sequence` is the account's, without gaps."""
@@ -112,6 +120,8 @@ class Change:
     sequence: int
     cause: Cause
     at: Seconds
+    retraction: Retraction | None = None
+    """Of a change that takes something back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +192,9 @@ class Snapshot(Protocol):
 
     def changes(self, account: AccountId, *, after: int, limit: int) -> Sequence[Change]:
         """Changes by sequence."""
+
+    def sequences_of(self, account: AccountId, cause: Cause) -> Sequence[int]:
+        """The sequences of an account's changes of exactly this cause, rising; all of them."""
 
     def destination(self, account: AccountId, destination: DestinationId) -> AllowedDestination | None:
         """One allowlist entry."""
