@@ -20,7 +20,7 @@ from custody.application.idempotency import once
 from custody.application.journal import change
 from custody.application.ports.store import UnitOfWork
 from custody.application.signed import require_same, require_single_signature
-from custody.domain.account import LIFTABLE, AccountState, Halt, Onboarding, PledgeAccount
+from custody.domain.account import LIFTABLE, AccountState, Dossier, Halt, Onboarding, PledgeAccount
 from custody.domain.errors import (
     AlreadyExists,
     FieldInvalid,
@@ -81,7 +81,7 @@ class HaltAccount:
     halt: Halt
 
 
-def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now: Seconds) -> Dossier:
     """Begin an account; its keys are made next.
 
     Raises:
@@ -102,7 +102,7 @@ def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now
     )
 
 
-def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeAccount:
+def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> Dossier:
     policy = policy_in_force(uow)
     parties = (command.pledgor, command.secured_party, command.custodian)
     if len({p.entity for p in parties}) != 3 or len({p.public_key for p in parties}) != 3:
@@ -125,8 +125,10 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
         updated_at=now,
     )
     uow.add_account(account)
-    uow.save_onboarding(Onboarding(account=command.account))
-    return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    onboarding = Onboarding(account=command.account)
+    uow.save_onboarding(onboarding)
+    begun = change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    return Dossier(account=begun, onboarding=onboarding)
 
 
 def _require_unshared(party: Party, policy: Policy) -> None:
@@ -140,7 +142,7 @@ def _require_unshared(party: Party, policy: Policy) -> None:
             )
 
 
-def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> Dossier:
     """Add a party's signature; with the third the signers co-sign next.
 
     Raises:
@@ -161,7 +163,7 @@ def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Se
     )
 
 
-def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> Dossier:
     account = account_of(uow, command.account, principal=principal)
     party = acting_party(account, principal)
     require_etag(command.etag, account.etag)
@@ -172,10 +174,12 @@ def _sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: S
     if onboarding is None or onboarding.statement is None:
         raise LedgerInvariant(f"{account.account} awaits signatures without a statement")
     statement = onboarding.statement.with_signatures_of([command.envelope])
-    uow.save_onboarding(replace(onboarding, statement=statement))
+    gathered = replace(onboarding, statement=statement)
+    uow.save_onboarding(gathered)
     if all(statement.signed_by(each.public_key) for each in account.parties):
         account = account.changed(state=AccountState.COSIGNING)
-    return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    signed = change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    return Dossier(account=signed, onboarding=gathered)
 
 
 def halt(uow: UnitOfWork, command: HaltAccount, *, now: Seconds) -> PledgeAccount:
@@ -191,7 +195,7 @@ def halt(uow: UnitOfWork, command: HaltAccount, *, now: Seconds) -> PledgeAccoun
     return change(uow, halted, Cause(CauseKind.HALT, command.halt), now=now)
 
 
-def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> Dossier:
     """Take one reason to halt back, once a person has looked at it; on record with who did.
 
     It opens nothing by itself: the account stays halted until ledger and chain were compared and found equal
@@ -215,7 +219,7 @@ def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: 
     )
 
 
-def _lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def _lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> Dossier:
     account = account_of(uow, command.account, principal=principal)
     require_party(principal, account.custodian, role=Role.CUSTODIAN)
     require_etag(command.etag, account.etag)
@@ -225,7 +229,11 @@ def _lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now:
         raise StateConflict(f"{account.account} is not halted for {command.halt}", field="halt")
     halts = account.halts - {command.halt} | {Halt.AWAITING_RECONCILIATION}
     cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {principal.name}")
-    return change(uow, account.changed(halts=halts), cause, now=now)
+    lifted = change(uow, account.changed(halts=halts), cause, now=now)
+    onboarding = uow.onboarding(account.account)
+    if onboarding is None:
+        raise LedgerInvariant(f"{account.account} has no onboarding record")
+    return Dossier(account=lifted, onboarding=onboarding)
 
 
 def reconciled(uow: UnitOfWork, account: AccountId, *, agree: bool, now: Seconds) -> PledgeAccount:

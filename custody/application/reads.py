@@ -12,7 +12,7 @@ from custody.application.access import account_of, scope_of
 from custody.application.destinations import destination_of
 from custody.application.ports.store import ROWS_MAX, SignedReport, Snapshot
 from custody.application.withdrawals import withdrawal_of
-from custody.domain.account import AccountState, Onboarding, PledgeAccount
+from custody.domain.account import AccountState, Dossier, PledgeAccount
 from custody.domain.chain_view import BlockRef
 from custody.domain.collateral import PublishedPrice
 from custody.domain.deposit import Coin, Deposit
@@ -37,14 +37,6 @@ class Page(Generic[T, K]):
     items: tuple[T, ...]
     next_after: K | None
     """Where the next page begins; `None` on the last one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dossier:
-    """An account with what was gathered while onboarding it."""
-
-    account: PledgeAccount
-    onboarding: Onboarding
 
 
 def account(snapshot: Snapshot, account: AccountId, *, principal: Principal) -> Dossier:

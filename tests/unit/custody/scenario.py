@@ -234,7 +234,7 @@ class Custody:
             custodian=world.custodian.party,
             enforcement=world.account.enforcement,
         )
-        return self.do(accounts.create, replace(command, **changes), principal=self.custodian)
+        return self.do(accounts.create, replace(command, **changes), principal=self.custodian).account
 
     def make_keys(self) -> None:
         world = self.world
@@ -256,7 +256,7 @@ class Custody:
             etag=self.account.etag,
             envelope=envelope,
         )
-        return self.do(accounts.sign, command, principal=principal)
+        return self.do(accounts.sign, command, principal=principal).account
 
     def sign_by_parties(self) -> None:
         world = self.world
