@@ -104,7 +104,8 @@ async def start(told: Configuration, stop: asyncio.Event) -> None:
         stack.push_async_callback(store.close)
         policy = await pin(store, told)
         adapters = await connect(told, store, policy, stack)
-        await serve(told, adapters, workers(adapters, ChainHealth()), stop)
+        health = ChainHealth()
+        await serve(told, adapters, health, workers(adapters, health), stop)
 
 
 async def pin(store: Store, told: Configuration) -> Policy:
@@ -198,11 +199,12 @@ def withdrawal_driver(adapters: Adapters, health: ChainHealth) -> WithdrawalDriv
     )
 
 
-def serving(told: Configuration, store: Store, feed: Feed) -> Server:
+def serving(told: Configuration, store: Store, feed: Feed, health: ChainHealth) -> Server:
     """The server over this store."""
     backend = Backend(
         store=store,
         clock=clock,
+        disputed=lambda: health.disputed(now=clock()),
         custodian=told.custodian_party,
         feed=feed,
         reports=Reports(),
@@ -224,16 +226,27 @@ def serving(told: Configuration, store: Store, feed: Feed) -> Server:
 
 
 async def serve(
-    told: Configuration, adapters: Adapters, staff: Sequence[Worker], stop: asyncio.Event
+    told: Configuration,
+    adapters: Adapters,
+    health: ChainHealth,
+    staff: Sequence[Worker],
+    stop: asyncio.Event,
 ) -> None:
     """Feed, workers and server, until `stop` or until one of them ends.
+
+    Args:
+        told: the configuration.
+        adapters: the outside world.
+        health: what the watchers among the staff say of the chains.
+        staff: what custody does by itself.
+        stop: set it to end.
 
     Raises:
         PartEnded: one of them did; the others were stopped.
         WeakTls: an older TLS can be negotiated.
     """
     feed, halt = Feed(adapters.store), asyncio.Event()
-    server = serving(told, adapters.store, feed)
+    server = serving(told, adapters.store, feed, health)
     lives = {**adapters.lives, "feed": feed.run}
     for worker in staff:
         lives[worker.name] = partial(run, worker, interval_seconds=told.watch_seconds, stop=halt)

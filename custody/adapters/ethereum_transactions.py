@@ -72,9 +72,14 @@ def _decode(raw: bytes) -> tuple[Any, ...]:
         raise TransactionInvalid(f"not a transaction of type 2: {len(raw)} bytes")
     try:
         fields = rlp.decode(raw[1:], strict=True)
-        if not isinstance(fields, list | tuple) or len(fields) != 12 or rlp.encode(fields) != raw[1:]:
+        if not isinstance(fields, list | tuple) or len(fields) != 12:
+            raise TransactionInvalid("not twelve fields")
+        if any(field and not isinstance(field, bytes) for field in fields):
+            # Before it is encoded again: what is nested deeply enough ends Python's recursion.
+            raise TransactionInvalid("not a plain transfer: a list among its fields")
+        if rlp.encode(fields) != raw[1:]:
             raise TransactionInvalid("not the canonical form of twelve fields")
-    except (RLPException, TypeError, ValueError) as error:
+    except (RLPException, RecursionError, TypeError, ValueError) as error:
         raise TransactionInvalid(f"malformed: {error}") from error
     return tuple(tuple(field) if isinstance(field, list | tuple) else field for field in fields)
 

@@ -1,13 +1,16 @@
 """Custody's own OpenBao: one login with a delivered SecretID, and attestations signed by its transit key.
 
-The deliverer leaves a response-wrapped SecretID in a file. It unwraps once: where somebody unwrapped it
-before, the login fails and that is an alarm. The key never leaves OpenBao and signs reports only, never
-anything that moves coins.
+The deliverer leaves a response-wrapped SecretID in a file that only this user can read. It unwraps once:
+where somebody unwrapped it before, the login fails and that is an alarm. The key never leaves OpenBao, which
+is checked before custody serves, and signs reports only, never anything that moves coins.
 """
 
 import asyncio
 import base64
 import binascii
+import os
+import ssl
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,8 +18,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import hvac
+import requests
 import structlog
 from hvac.exceptions import VaultError as HvacError
+from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from custody.application.ports.attestation import AttestationUnavailable
@@ -26,6 +31,9 @@ from signers.statements.report import ReportBatch
 
 REQUEST_SECONDS: Final = 10
 _RENEWAL_RETRY_SECONDS: Final = 2.0
+_WRAPPED_FILE_BYTES_MAX: Final = 1024
+_KEY_TYPE: Final = "ed25519"
+_KEY_FLAWS: Final = ("exportable", "allow_plaintext_backup", "deletion_allowed", "derived")
 _FAULTS: Final = (HvacError, RequestException, KeyError, TypeError, ValueError)
 
 T = TypeVar("T")
@@ -33,7 +41,10 @@ _log = structlog.get_logger(__name__)
 
 
 class LoginFailed(Exception):  # noqa: N818 - named by what happened, as the ports' conditions are
-    """Custody could not log in. A SecretID that somebody unwrapped before is an alarm, not a retry."""
+    """Custody could not log in, or what it logged in to is unfit.
+
+    A SecretID that somebody unwrapped before is an alarm, not a retry.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +76,7 @@ class VaultAttestor:
     def __init__(self, settings: VaultSettings) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="vault")
-        self._client: Any = hvac.Client(
-            settings.url, verify=str(settings.authority_file), timeout=REQUEST_SECONDS
-        )
-        self._client.session.trust_env = False
+        self._client: Any = _client(settings)
         self._lease_seconds = 0
 
     @property
@@ -77,13 +85,16 @@ class VaultAttestor:
         return self._settings.public_key
 
     async def log_in(self) -> None:
-        """Unwrap the delivered SecretID and log in with it.
+        """Unwrap the delivered SecretID, log in with it, and look at the key.
 
         Raises:
-            LoginFailed: nothing was delivered, it was unwrapped before, or OpenBao refused.
+            LoginFailed: nothing was delivered to this user alone, it was unwrapped before, OpenBao refused; a
+                token with the root policy, or one that cannot be renewed; a key that is not Ed25519, or that
+                could leave OpenBao or be deleted.
         """
         try:
             await self._run(self._log_in)
+            await self._run(self._require_fit_key)
         except (*_FAULTS, OSError) as error:
             raise LoginFailed(f"{self._settings.role}: {type(error).__name__}: {error}") from error
 
@@ -128,10 +139,9 @@ class VaultAttestor:
 
     def _log_in(self) -> None:
         settings = self._settings
-        wrapping = settings.wrapped_secret_id_file.read_text(encoding="ascii").strip()
+        wrapping = _read_private(settings.wrapped_secret_id_file)
         settings.wrapped_secret_id_file.unlink()
-        path = self._wrapping_path(wrapping)
-        if not path.endswith(f"role/{settings.role}/secret-id"):
+        if self._wrapping_path(wrapping) != f"auth/approle/role/{settings.role}/secret-id":
             raise ValueError("the wrapping token was not made for this role")
         self._client.token = wrapping  # OpenBao unwraps for who carries the token, not for who names it
         try:
@@ -139,7 +149,22 @@ class VaultAttestor:
         finally:
             self._client.token = ""
         auth = self._client.auth.approle.login(role_id=settings.role_id, secret_id=secret_id)["auth"]
+        if "root" in auth["policies"]:
+            raise ValueError("the token carries the root policy")
         self._lease_seconds = int(auth["lease_duration"])
+        if auth["renewable"] is not True or self._lease_seconds < 1:
+            raise ValueError("the token is not renewable")
+
+    def _require_fit_key(self) -> None:
+        """The policy binds this key to custody's name: nobody may have a copy of it."""
+        name = self._settings.attestation_key
+        answer = self._client.secrets.transit.read_key(name, mount_point=self._settings.transit_mount)
+        data = answer["data"]
+        if data["type"] != _KEY_TYPE:
+            raise ValueError(f"transit key {name} is {data['type']}, not {_KEY_TYPE}")
+        for flaw in _KEY_FLAWS:
+            if data[flaw] is not False:
+                raise ValueError(f"transit key {name} is {flaw.replace('_', ' ')}")
 
     def _wrapping_path(self, token: str) -> str:
         answer = self._client.adapter.post("/v1/sys/wrapping/lookup", json={"token": token})
@@ -157,3 +182,48 @@ class VaultAttestor:
         )
         # vault:v<version>:<base64>
         return base64.b64decode(answer["data"]["signature"].rsplit(":", 1)[1], validate=True)
+
+
+class _PinnedTls(HTTPAdapter):
+    """TLS 1.3 to a server whose certificate comes from one authority; no retries behind the caller's back."""
+
+    def __init__(self, authority_file: Path) -> None:
+        # Bare, as the default one writes the connection's secrets wherever SSLKEYLOGFILE says.
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.load_verify_locations(cafile=authority_file)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_3
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Hands urllib3 this adapter's own TLS settings."""
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+
+def _client(settings: VaultSettings) -> Any:
+    session = requests.Session()
+    # Nothing of the environment may steer this: no proxy, no .netrc, no other CA bundle, no VAULT_TOKEN.
+    session.trust_env = False
+    # Not as hvac's argument: it drops that for the session's own, by default every public authority.
+    session.verify = str(settings.authority_file)
+    session.mount("https://", _PinnedTls(settings.authority_file))
+    return hvac.Client(
+        settings.url,
+        token="",
+        cert="",
+        timeout=REQUEST_SECONDS,
+        allow_redirects=False,  # a redirect would hand the token to another host
+        session=session,
+    )
+
+
+def _read_private(path: Path) -> str:
+    """The text of a file that is this user's alone; what others could read stays where it is, to be seen."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(handle)
+        private = stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 == 0
+        if not private or status.st_uid != os.geteuid():
+            raise ValueError(f"{path} must be a regular file of this user with mode 0600")
+        return os.read(handle, _WRAPPED_FILE_BYTES_MAX).decode("ascii").strip()
+    finally:
+        os.close(handle)

@@ -21,7 +21,7 @@ from custody.application.idempotency import once
 from custody.application.journal import change
 from custody.application.ports.store import UnitOfWork
 from custody.application.signed import require_same, require_single_signature
-from custody.domain.account import LIFTABLE, AccountState, Halt, Onboarding, PledgeAccount
+from custody.domain.account import LIFTABLE, AccountState, Dossier, Halt, Onboarding, PledgeAccount
 from custody.domain.errors import (
     AlreadyExists,
     FieldInvalid,
@@ -73,7 +73,7 @@ class LiftHalt:
     halt: Halt
 
 
-def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now: Seconds) -> Dossier:
     """Begin an account; its keys are made next.
 
     Raises:
@@ -94,7 +94,7 @@ def create(uow: UnitOfWork, command: CreateAccount, *, principal: Principal, now
     )
 
 
-def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeAccount:
+def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> Dossier:
     policy = policy_in_force(uow)
     parties = (command.pledgor, command.secured_party, command.custodian)
     if len({p.entity for p in parties}) != 3 or len({p.public_key for p in parties}) != 3:
@@ -117,8 +117,10 @@ def _create(uow: UnitOfWork, command: CreateAccount, *, now: Seconds) -> PledgeA
         updated_at=now,
     )
     uow.add_account(account)
-    uow.save_onboarding(Onboarding(account=command.account))
-    return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    onboarding = Onboarding(account=command.account)
+    uow.save_onboarding(onboarding)
+    begun = change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    return Dossier(account=begun, onboarding=onboarding)
 
 
 def _require_unshared(party: Party, policy: Policy, *, field: str) -> None:
@@ -133,7 +135,7 @@ def _require_unshared(party: Party, policy: Policy, *, field: str) -> None:
         )
 
 
-def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Seconds) -> Dossier:
     """Add a party's signature; with the third the signers co-sign next.
 
     Raises:
@@ -157,17 +159,19 @@ def sign(uow: UnitOfWork, command: SignAccount, *, principal: Principal, now: Se
 
 def _sign(
     uow: UnitOfWork, command: SignAccount, *, account: PledgeAccount, party: Party, now: Seconds
-) -> PledgeAccount:
+) -> Dossier:
     require_etag(command.etag, account.etag)
     account.require_state(AccountState.AWAITING_SIGNATURES)
     require_same(command.envelope, account.statement_digest, tag=Tag.ACCOUNT_CONFLICT)
     require_single_signature(command.envelope, party.public_key, tag=Tag.ACCOUNT_PARTIES, whose=party.entity)
     onboarding = onboarding_of(uow, account.account)
     statement = onboarding.prepared.with_signatures_of([command.envelope])
-    uow.save_onboarding(replace(onboarding, statement=statement))
+    gathered = replace(onboarding, statement=statement)
+    uow.save_onboarding(gathered)
     if all(statement.signed_by(each.public_key) for each in account.parties):
         account = account.changed(state=AccountState.COSIGNING)
-    return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    signed = change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
+    return Dossier(account=signed, onboarding=gathered)
 
 
 def halt(uow: UnitOfWork, account: AccountId, why: Halt, *, now: Seconds) -> PledgeAccount:
@@ -183,7 +187,7 @@ def halt(uow: UnitOfWork, account: AccountId, why: Halt, *, now: Seconds) -> Ple
     return change(uow, halted, Cause(CauseKind.HALT, why), now=now)
 
 
-def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> PledgeAccount:
+def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: Seconds) -> Dossier:
     """Take one reason to halt back, once a person has looked at it; on record with who did.
 
     It opens nothing by itself: the account stays halted until ledger and chain were compared and found equal
@@ -210,7 +214,7 @@ def lift_halt(uow: UnitOfWork, command: LiftHalt, *, principal: Principal, now: 
 
 def _lift_halt(
     uow: UnitOfWork, command: LiftHalt, *, account: PledgeAccount, by: str, now: Seconds
-) -> PledgeAccount:
+) -> Dossier:
     require_etag(command.etag, account.etag)
     if command.halt not in LIFTABLE:
         raise FieldInvalid(f"{command.halt} ends with its cause, nobody lifts it", field="halt")
@@ -218,7 +222,8 @@ def _lift_halt(
         raise StateConflict(f"{account.account} is not halted for {command.halt}", field="halt")
     halts = account.halts - {command.halt} | {Halt.AWAITING_RECONCILIATION}
     cause = Cause(CauseKind.HALT_LIFTED, f"{command.halt} by {by}")
-    return change(uow, account.changed(halts=halts), cause, now=now)
+    lifted = change(uow, account.changed(halts=halts), cause, now=now)
+    return Dossier(account=lifted, onboarding=onboarding_of(uow, account.account))
 
 
 def reconciled(uow: UnitOfWork, account: AccountId, *, agree: bool, now: Seconds) -> PledgeAccount:

@@ -80,6 +80,9 @@ def reverse(uow: UnitOfWork, deposit: Deposit, *, now: Seconds) -> Deposit:
     """Its block left the chain: what it had done is taken back, a credit from what is available first."""
     state = next_deposit_state(deposit.state, DepositEvent.REVERSED)
     books = uow.balances(deposit.account, deposit.amount.asset)
+    counted = uow.sequences_of(deposit.account, Cause(CauseKind.DEPOSIT, deposit.deposit_id))
+    # Seen, or seen and credited: reports counted it from when it was seen in this block.
+    seen_at = counted[-2 if deposit.state is DepositState.CREDITED else -1]
     if deposit.state is DepositState.CREDITED:
         movements = take(books, Book.EXTERNAL, deposit.amount)
     else:
@@ -93,5 +96,6 @@ def reverse(uow: UnitOfWork, deposit: Deposit, *, now: Seconds) -> Deposit:
         now=now,
         movements=movements,
         balances=books,
+        retracts_from=seen_at,
     )
     return reversed_

@@ -3,7 +3,7 @@
 A call authorises nothing by itself: the signature in it does, and every signer checks it again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from custody.application.access import (
@@ -41,6 +41,7 @@ from custody.domain.withdrawal import Capacity, Collected, Missing, Withdrawal
 from custody.domain.withdrawal_states import WithdrawalEvent, step
 from signers.statements import quorum
 from signers.statements.account import Party
+from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, EntityId, Seconds
 from signers.statements.intent import Intent
@@ -179,14 +180,23 @@ def release(
     principal: Principal,
     now: Seconds,
     prices: PriceSet,
+    disputed: Collection[Asset],
 ) -> Withdrawal:
     """Add the secured party's consent to exactly this intent.
+
+    Args:
+        uow: the unit of work.
+        command: what is asked.
+        principal: the caller.
+        now: the time.
+        prices: as they stood when it was asked.
+        disputed: assets whose chain was DISPUTED then.
 
     Raises:
         AccountNotFound, NotFound: no such withdrawal in the caller's scope.
         PrincipalNotAllowed: the caller does not act for the secured party.
         EtagStale, StateConflict: it is not awaiting signatures.
-        PricesStale: what stays behind cannot be valued.
+        PricesStale: what stays behind cannot be valued, by its prices or by its chain.
         StatementMalformed, StatementMismatch: not a release of this intent.
         StatementSignature: not signed by the secured party alone.
         StatementStale: the release or the intent has expired.
@@ -198,7 +208,9 @@ def release(
         command,
         "consents.release",
         principal=principal,
-        effect=lambda: _release(uow, command, account=account, recorded=recorded, now=now, prices=prices),
+        effect=lambda: _release(
+            uow, command, account=account, recorded=recorded, now=now, prices=prices, disputed=disputed
+        ),
     )
 
 
@@ -210,11 +222,12 @@ def _release(
     recorded: Withdrawal,
     now: Seconds,
     prices: PriceSet,
+    disputed: Collection[Asset],
 ) -> Withdrawal:
     present = _awaiting(uow, command, account=account, recorded=recorded, now=now)
     secured = account.secured_party
     policy = policy_in_force(uow).policy
-    require_priced(present.asset, policy=policy, prices=prices, now=now)
+    require_priced(present.asset, policy=policy, prices=prices, disputed=disputed, now=now)
     intent = read(Intent, intent_envelope(present), network=policy.network)
     with refusals(field="envelope"):
         quorum.check_release(

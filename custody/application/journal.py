@@ -17,6 +17,7 @@ def change(
     now: Seconds,
     movements: tuple[Movement, ...] = (),
     balances: Balances | None = None,
+    retracts_from: int | None = None,
 ) -> PledgeAccount:
     """Write one change of an account.
 
@@ -30,6 +31,7 @@ def change(
         now: the time.
         movements: of one asset; none where nothing moves.
         balances: the books of that asset before, if they were just read.
+        retracts_from: the sequence from which on reports counted what this takes back; of a change that does.
 
     Returns:
         The account as written, one sequence further.
@@ -37,7 +39,7 @@ def change(
     if any(Book.REORG_SHORTFALL in (movement.debit, movement.credit) for movement in movements):
         account = _with_shortfall(uow, account, movements)
     written = account.changed(sequence=account.sequence + 1, updated_at=now)
-    uow.append(written, Entry(cause, now, movements), balances=balances)
+    uow.append(written, Entry(cause, now, movements, retracts_from), balances=balances)
     return written
 
 

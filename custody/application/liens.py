@@ -3,6 +3,7 @@
 A reservation takes free units at once, so two racing reservations can never hold more than there is.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from custody.application.access import account_of, existing_account, policy_in_force, require_party
@@ -72,9 +73,23 @@ LienCommand = ReserveLien | PostLien | VoidLien
 
 
 def reserve(
-    uow: UnitOfWork, command: ReserveLien, *, principal: Principal, now: Seconds, prices: PriceSet
+    uow: UnitOfWork,
+    command: ReserveLien,
+    *,
+    principal: Principal,
+    now: Seconds,
+    prices: PriceSet,
+    disputed: Collection[Asset],
 ) -> Lien:
     """Hold units of free collateral.
+
+    Args:
+        uow: the unit of work.
+        command: what is asked.
+        principal: the caller.
+        now: the time.
+        prices: as they stood when it was asked.
+        disputed: assets whose chain was DISPUTED then.
 
     Raises:
         AccountNotFound: there is none in the caller's scope.
@@ -82,7 +97,7 @@ def reserve(
         AccountNotActive, AccountHalted: nothing is lent against it.
         AlreadyExists: the id is taken.
         CollateralInsufficient: the free quantity does not cover it.
-        PricesStale: too few fresh prices that agree.
+        PricesStale: too few fresh prices that agree, or a disputed chain.
         AssetNotEligible: the policy has no terms for the asset.
         StatementMalformed, StatementMismatch, StatementSignature: not the secured party's word on this lien.
         StatementStale: it does not continue the account's chain, or it has expired.
@@ -94,17 +109,23 @@ def reserve(
         method="liens.reserve",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _reserve(uow, command, account=account, now=now, prices=prices),
+        effect=lambda: _reserve(uow, command, account=account, now=now, prices=prices, disputed=disputed),
     )
 
 
 def _reserve(
-    uow: UnitOfWork, command: ReserveLien, *, account: PledgeAccount, now: Seconds, prices: PriceSet
+    uow: UnitOfWork,
+    command: ReserveLien,
+    *,
+    account: PledgeAccount,
+    now: Seconds,
+    prices: PriceSet,
+    disputed: Collection[Asset],
 ) -> Lien:
     account.require_unhalted()
     policy = policy_in_force(uow).policy
     encumbrance = _read(command, EncumbranceKind.RESERVE, account=account, policy=policy)
-    require_priced(encumbrance.amount.asset, policy=policy, prices=prices, now=now)
+    require_priced(encumbrance.amount.asset, policy=policy, prices=prices, disputed=disputed, now=now)
     return hold(uow, encumbrance, command.envelope, account=account, now=now)
 
 
@@ -167,15 +188,22 @@ def require_free(balances: Balances, asked: Amount, *, account: PledgeAccount) -
         )
 
 
-def require_priced(asset: Asset, *, policy: Policy, prices: PriceSet, now: Seconds) -> None:
-    """Raise unless the asset has a price that can be lent against.
+def require_priced(
+    asset: Asset, *, policy: Policy, prices: PriceSet, disputed: Collection[Asset], now: Seconds
+) -> None:
+    """Raise unless the asset has a value that can be lent against: by its prices and by its chain.
 
     Raises:
-        PricesStale: too few fresh prices that agree.
+        PricesStale: too few fresh prices that agree, or a disputed chain.
         AssetNotEligible: the policy has no terms for it.
     """
     if asset not in policy.eligible:
         raise AssetNotEligible(f"{asset} is not eligible", field="envelope")
+    if asset in disputed:
+        raise PricesStale(
+            f"{asset} is disputed: the nodes of its chain disagree or are silent",
+            data={"status": ValueStatus.DISPUTED.value},
+        )
     status = quoted(prices, asset, policy=policy, now=now).status
     if status is not ValueStatus.OK:
         raise PricesStale(f"the price of {asset} is {status}", data={"status": status.value})

@@ -90,11 +90,12 @@ def keys_of(onboarding: Onboarding, *, network: Network) -> tuple[AccountKey, ..
 
 
 def record_account_key(uow: UnitOfWork, command: RecordAccountKey, *, now: Seconds) -> PledgeAccount:
-    """Keep a signer's key. A signer has one key per asset, and it never changes.
+    """Keep a signer's key. A signer has one key per asset, it never changes, and no two are the same.
 
     Raises:
         AccountNotFound, StateConflict: no such account, or its keys are fixed.
-        StatementMalformed, StatementMismatch: not a key of this account, or another one than on record.
+        StatementMalformed, StatementMismatch: not a key of this account, another one than on record, or one
+            that is on record for something else.
         StatementSignature: not signed by the signer it names.
     """
     account = existing_account(uow, command.account)
@@ -109,6 +110,12 @@ def record_account_key(uow: UnitOfWork, command: RecordAccountKey, *, now: Secon
         if (known.signer, known.asset) == (key.signer, key.asset):
             require_same(command.envelope, known.digest, tag=Tag.ACCOUNT_KEYS)
             return account
+        if known.public_key == key.public_key:
+            raise StatementMismatch(
+                f"the {key.asset} key of {key.signer} is the {known.asset} key of {known.signer}",
+                field="envelope",
+                tag=Tag.ACCOUNT_KEYS,
+            )
     account.require_state(AccountState.CREATING_KEYS)
     uow.save_onboarding(replace(onboarding, keys=(*onboarding.keys, command.envelope)))
     return change(uow, account, Cause(CauseKind.ACCOUNT), now=now)
@@ -119,7 +126,8 @@ def statement_prepared(uow: UnitOfWork, command: PrepareStatement, *, now: Secon
 
     Raises:
         AccountNotFound, StateConflict: no such account, or another statement is fixed.
-        StatementMismatch: it says something else than the account, its parties and its signers' keys.
+        StatementMismatch: it says something else than the account, its parties and its signers' keys, or its
+            script or address is another account's.
     """
     account = existing_account(uow, command.account)
     if account.statement_digest == command.statement.digest:
@@ -127,6 +135,7 @@ def statement_prepared(uow: UnitOfWork, command: PrepareStatement, *, now: Secon
     account.require_state(AccountState.CREATING_KEYS)
     onboarding = onboarding_of(uow, account.account)
     _require_agreement(command.statement, account, onboarding, policy_in_force(uow).policy)
+    _require_own_addresses(uow, command.statement)
     uow.save_onboarding(replace(onboarding, statement=command.statement.envelope()))
     prepared = account.changed(
         state=AccountState.AWAITING_SIGNATURES,
@@ -153,6 +162,15 @@ def _require_agreement(
     if not _stated_keys(statement) <= recorded or len(statement.bitcoin.cosigners) != KEYS:
         raise StatementMismatch(
             "the statement names a key that no signer made", field="statement", tag=Tag.ACCOUNT_KEYS
+        )
+
+
+def _require_own_addresses(uow: UnitOfWork, statement: Account) -> None:
+    """Coins at one address are one client's: a signer that uses a key again gets no second account for it."""
+    other = uow.account_at(statement.bitcoin.script_pubkey, statement.ethereum.address)
+    if other is not None:
+        raise StatementMismatch(
+            f"its script or address is that of {other}", field="statement", tag=Tag.ACCOUNT_KEYS
         )
 
 

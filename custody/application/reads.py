@@ -12,7 +12,7 @@ from custody.application.access import account_of, onboarding_of, scope_of
 from custody.application.destinations import destination_of
 from custody.application.ports.store import ROWS_MAX, Snapshot
 from custody.application.withdrawals import withdrawal_of
-from custody.domain.account import Onboarding, PledgeAccount
+from custody.domain.account import Dossier, PledgeAccount
 from custody.domain.deposit import Deposit
 from custody.domain.destination import AllowedDestination
 from custody.domain.errors import NotFound
@@ -34,14 +34,6 @@ class Page(Generic[T, K]):
     items: tuple[T, ...]
     next_after: K | None
     """Where the next page begins; `None` on the last one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dossier:
-    """An account with what was gathered while onboarding it."""
-
-    account: PledgeAccount
-    onboarding: Onboarding
 
 
 def account(snapshot: Snapshot, account: AccountId, *, principal: Principal) -> Dossier:

@@ -11,7 +11,7 @@ from custody.application.withdrawals import save
 from custody.domain.account import Halt
 from custody.domain.errors import LedgerInvariant
 from custody.domain.identifiers import TransactionId
-from custody.domain.ledger import Book, CauseKind, Movement, give, take
+from custody.domain.ledger import Book, Cause, CauseKind, Movement, give, take
 from custody.domain.withdrawal import Attempt, Confirmation, Withdrawal
 from custody.domain.withdrawal_states import SPENDABLE, WithdrawalEvent, WithdrawalState, step
 from signers.statements.amounts import Asset, amount_of
@@ -82,7 +82,18 @@ def reopen(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> Withdraw
         back = tuple(Movement(m.credit, m.debit, m.amount) for m in left)
         movements = back + take(books, Book.WITHDRAWING, rest)
     opened = replace(withdrawal, state=state, confirmation=None, settled_at=None)
-    return save(uow, account, opened, now=now, movements=movements, kind=CauseKind.WITHDRAWAL_REOPENED)
+    changes = uow.sequences_of(withdrawal.account, Cause(CauseKind.WITHDRAWAL, withdrawal.withdrawal))
+    # Confirmed, or confirmed and settled, and nothing since: reports counted it out from its block on.
+    confirmed_at = changes[-2 if withdrawal.state is WithdrawalState.SETTLED else -1]
+    return save(
+        uow,
+        account,
+        opened,
+        now=now,
+        movements=movements,
+        kind=CauseKind.WITHDRAWAL_REOPENED,
+        retracts_from=confirmed_at,
+    )
 
 
 def leaving(snapshot: Snapshot, asset: Asset) -> Mapping[AccountId, int]:

@@ -309,9 +309,11 @@ def save(
     now: Seconds,
     movements: tuple[Movement, ...] = (),
     kind: CauseKind = CauseKind.WITHDRAWAL,
+    retracts_from: int | None = None,
 ) -> Withdrawal:
     """Write a withdrawal and its change of the account."""
     written = replace(withdrawal, account_sequence=account.sequence + 1, updated_at=now)
     uow.save_withdrawal(written)
-    change(uow, account, Cause(kind, withdrawal.withdrawal), now=now, movements=movements)
+    cause = Cause(kind, withdrawal.withdrawal)
+    change(uow, account, cause, now=now, movements=movements, retracts_from=retracts_from)
     return written

@@ -74,7 +74,7 @@ _HINTS: Final = {
     "DESTINATION_NOT_USABLE": "`bailee destination show` says what is missing",
     "APPROVER_NOT_ELIGIBLE": "another entity has to approve",
     "POLICY_FORBIDS": "`bailee policy show` has the limits",
-    "PRICES_STALE": "wait for fresh prices: `bailee price list`",
+    "PRICES_STALE": "stale: wait for fresh prices, `bailee price list`; disputed: until the nodes agree",
     "DEPENDENCY_UNAVAILABLE": "ask again later",
     "OVERLOADED": "ask again later",
     "SEQUENCE_NOT_REACHED": "ask again later",

@@ -199,6 +199,7 @@ def _event(event: CollateralEvent) -> dict[str, Any]:
         "report": None if event.report is None else report_json(event.report),
         "account_sequence": event.account_sequence,
         "skipped": event.skipped,
+        "retracted": event.retracted,
         "position": event.position,
         "at": event.at,
     }
@@ -207,8 +208,9 @@ def _event(event: CollateralEvent) -> dict[str, Any]:
 def _event_text(event: CollateralEvent) -> str:
     if event.kind is EventKind.HEARTBEAT:
         return f"{when(event.at)}  alive"
+    retracted = "" if event.retracted is None else "  retracts #{}–#{}".format(*event.retracted)
     return (
-        f"{event.account}  #{event.account_sequence} {event.cause or event.kind.value}"
+        f"{event.account}  #{event.account_sequence} {event.cause or event.kind.value}{retracted}"
         f"  {_values_text(event.report) if event.report else 'no report yet'}"
     )
 

@@ -41,6 +41,8 @@ class CollateralEvent:
     """Never falls. The report covers the change where its own sequence is no lower."""
     skipped: int
     """How many earlier changes of the account this one stands for."""
+    retracted: tuple[int, int] | None
+    """Of a change that took something back: first and last account sequence whose reports counted it."""
     position: str
     """Opaque."""
     at: Seconds
@@ -53,8 +55,8 @@ def read_event(
     """Read one message of the stream.
 
     Raises:
-        VerificationError: its report does not verify or is of another account than the event, or its time is
-            none.
+        VerificationError: its report does not verify or is of another account than the event, its time is
+            none, or it retracts what was not before it.
     """
     match message.WhichOneof("event"):
         case "snapshot":
@@ -83,10 +85,21 @@ def read_event(
         report=None if verified is None else verified.report,
         account_sequence=message.account_sequence,
         skipped=skipped,
+        retracted=_retracted(message),
         position=message.position,
         at=Seconds(at),
     )
     return event, verified
+
+
+def _retracted(message: collateral_service_pb2.WatchCollateralResponse) -> tuple[int, int] | None:
+    if not message.change.HasField("retraction"):
+        return None
+    said = message.change.retraction
+    first, last = said.first_account_sequence, said.last_account_sequence
+    if not 0 < first <= last < message.account_sequence:
+        raise VerificationError(f"change {message.account_sequence} retracts {first} to {last}")
+    return first, last
 
 
 def _cause(value: int) -> str:

@@ -161,6 +161,14 @@ class Onboarding:
         return self.statement
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """An account with what was gathered while onboarding it."""
+
+    account: PledgeAccount
+    onboarding: Onboarding
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """Where an active account's coins arrive."""

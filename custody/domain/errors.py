@@ -165,7 +165,7 @@ class PolicyForbids(CustodyError):
 
 
 class PricesStale(CustodyError):
-    """Too few fresh prices that agree. `data`: `status`."""
+    """Too few fresh prices that agree, or a disputed chain. `data`: `status`, as in a report."""
 
     reason = "PRICES_STALE"
 

@@ -110,6 +110,8 @@ class Entry:
     cause: Cause
     at: Seconds
     movements: tuple[Movement, ...] = ()
+    retracts_from: int | None = None
+    """The account's sequence from which on reports counted what this change takes back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from bailee.custody.v1.account_service_pb2_grpc import AccountServiceServicer
 from custody.application import accounts, destinations
 from custody.application.access import policy_in_force
 from custody.application.ports.store import UnitOfWork
-from custody.domain.account import PledgeAccount
+from custody.domain.account import Dossier
 from custody.rpc.backend import Backend
 from custody.rpc.calls import Call
 from custody.rpc.codec import accounts as codec
@@ -65,9 +65,9 @@ class AccountService(AccountServiceServicer):
             ),
             validate_only=request.validate_only,
         )
-        return codec.destination(made, network=policy.network, now=now)
+        return codec.destination(made, network=policy.network, now=made.updated_at)
 
 
-def _message(uow: UnitOfWork, account: PledgeAccount) -> account_pb2.Account:
-    """Made in the transaction: the statement must be the one that the account's state speaks of."""
-    return codec.account(account, uow.onboarding(account.account), policy_in_force(uow))
+def _message(uow: UnitOfWork, made: Dossier) -> account_pb2.Account:
+    """The account as it was answered first: a replay shows no signature that has come since."""
+    return codec.account(made.account, made.onboarding, policy_in_force(uow))

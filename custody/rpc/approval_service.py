@@ -44,4 +44,4 @@ class ApprovalService(ApprovalServiceServicer):
                 policy_in_force(uow).policy,
             )
         )
-        return accounts.destination(approved, network=policy.network, now=now)
+        return accounts.destination(approved, network=policy.network, now=approved.updated_at)

@@ -1,6 +1,6 @@
 """What every service stands on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -14,6 +14,7 @@ from custody.rpc.feed import Feed
 from custody.rpc.pagination import PageTokens
 from custody.rpc.reports import Reports
 from signers.statements.account import Party
+from signers.statements.amounts import Asset
 from signers.statements.identifiers import Seconds
 
 T = TypeVar("T")
@@ -26,10 +27,12 @@ PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """The store, the time, and who the custodian is."""
+    """The store, the time, which chains are disputed, and who the custodian is."""
 
     store: Store
     clock: Callable[[], Seconds]
+    disputed: Callable[[], Collection[Asset]]
+    """Chains that lend nothing at this moment: their nodes disagree or are silent."""
     custodian: Party
     feed: Feed
     reports: Reports

@@ -17,6 +17,7 @@ from custody.application.ports.store import (
     PricesPublished,
     Projection,
     ReportPublished,
+    Retraction,
     SignedReport,
     Store,
 )
@@ -37,13 +38,20 @@ _RETRACTS: Final = frozenset({CauseKind.DEPOSIT_REVERSED, CauseKind.WITHDRAWAL_R
 def merge(earlier: Change | None, later: Change | None) -> Change | None:
     """Two events of one account as one; `None` is nothing but a new report.
 
-    What retracts a report is never stood for by what does not.
+    What retracts a report is never stood for by what does not; of two that do, everything they retract.
     """
     if earlier is None or later is None:
         return later or earlier
-    if earlier.cause.kind in _RETRACTS and later.cause.kind not in _RETRACTS:
-        return replace(later, cause=earlier.cause)
-    return later
+    cause = (
+        later.cause if later.cause.kind in _RETRACTS or earlier.cause.kind not in _RETRACTS else earlier.cause
+    )
+    return replace(later, cause=cause, retraction=_both(earlier.retraction, later.retraction))
+
+
+def _both(one: Retraction | None, other: Retraction | None) -> Retraction | None:
+    if one is None or other is None:
+        return one or other
+    return Retraction(min(one.first, other.first), max(one.last, other.last))
 
 
 class Mailbox:

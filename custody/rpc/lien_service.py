@@ -21,8 +21,11 @@ class LienService(LienServiceServicer):
         """Hold units of free collateral until the statement's expiry."""
         command = commands.reserve_lien(request)
         now, prices = self._backend.clock(), self._backend.store.projection.prices()
+        disputed = self._backend.disputed()
         lien = await self._backend.execute(
-            lambda uow: liens.reserve(uow, command, principal=context.principal, now=now, prices=prices),
+            lambda uow: liens.reserve(
+                uow, command, principal=context.principal, now=now, prices=prices, disputed=disputed
+            ),
             validate_only=request.validate_only,
         )
         return ledger.lien(lien)

@@ -122,6 +122,9 @@ class Watch:
             message.resource = names.caused(account, change.cause)
             message.commit_time.CopyFrom(Timestamp(seconds=change.at))
             message.skipped = change.sequence - told.sequence - 1
+            if change.retraction is not None:
+                message.retraction.first_account_sequence = change.retraction.first
+                message.retraction.last_account_sequence = change.retraction.last
         elif report is not None:
             message.commit_time.CopyFrom(Timestamp(seconds=report.at))
             if told.report is not None and report.account_sequence == told.report.account_sequence:

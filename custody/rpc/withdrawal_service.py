@@ -50,8 +50,11 @@ class WithdrawalService(WithdrawalServiceServicer):
         """Add the secured party's consent to this one intent."""
         command = commands.release_withdrawal(request)
         now, prices = self._backend.clock(), self._backend.store.projection.prices()
+        disputed = self._backend.disputed()
         return await self._answer(
-            lambda uow: consents.release(uow, command, principal=context.principal, now=now, prices=prices)
+            lambda uow: consents.release(
+                uow, command, principal=context.principal, now=now, prices=prices, disputed=disputed
+            )
         )
 
     async def CancelWithdrawal(

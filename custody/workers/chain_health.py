@@ -1,4 +1,4 @@
-"""Whether the ledger follows what custody's own nodes agree on. Watchers say it; driver and publisher ask."""
+"""Whether the ledger follows what custody's own nodes agree on. Watchers say it; who lends or pays asks."""
 
 from typing import Final
 

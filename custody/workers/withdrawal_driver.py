@@ -139,6 +139,11 @@ class WithdrawalDriver:
             _log.warning("failed", **_named(withdrawal), error=type(error).__name__, detail=str(error))
             self._pauses.failed(_key(withdrawal), now=self._clock())
             return False
+        except Exception:  # noqa: BLE001 - one withdrawal's edge: nobody else's waits for it
+            # A fault of this program: as after a crash, the step on record is done again.
+            _log.critical("unforeseen fault, it alone waits", **_named(withdrawal), exc_info=True)
+            self._pauses.failed(_key(withdrawal), now=self._clock())
+            return False
         if progress:
             self._pauses.worked(_key(withdrawal))
         return progress

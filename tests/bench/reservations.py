@@ -50,7 +50,9 @@ async def measure(book: Book, service: Service) -> Mapping[str, object]:
 
 
 def _command(command: ReserveLien, *, now: Seconds, prices: PriceSet) -> Command:
-    return lambda uow: liens.reserve(uow, command, principal=ENGINE, now=now, prices=prices)
+    return lambda uow: liens.reserve(
+        uow, command, principal=ENGINE, now=now, prices=prices, disputed=frozenset()
+    )
 
 
 def _request(command: ReserveLien) -> bytes:

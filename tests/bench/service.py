@@ -71,6 +71,7 @@ async def serve(folder: Path, now: Seconds) -> None:
     backend = Backend(
         store=store,
         clock=lambda: now,
+        disputed=frozenset,
         custodian=build_world().custodian.party,
         feed=feed,
         reports=Reports(),

@@ -22,7 +22,7 @@ from custody.application import reports
 from custody.domain.account import Halt
 from custody.domain.errors import CustodyError, RequestIdReused
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.ledger import Posting, recompute
+from custody.domain.ledger import CauseKind, Posting, recompute
 from custody.domain.principal import Principal
 from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
@@ -295,6 +295,11 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda uow: uow.changes(self.custody.account_id, after=max(0, count - 50), limit=1000)
         )
         assert [each.sequence for each in last] == list(range(max(0, count - 50) + 1, count + 1))
+        for each in last:
+            takes_back = each.cause.kind in {CauseKind.DEPOSIT_REVERSED, CauseKind.WITHDRAWAL_REOPENED}
+            assert (each.retraction is not None) is takes_back
+            if each.retraction is not None:
+                assert 0 < each.retraction.first <= each.retraction.last == each.sequence - 1
 
     def the_report_says_so(self) -> None:
         (report,) = self.custody.ask(reports.collect, now=self.custody.now)

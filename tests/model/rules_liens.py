@@ -60,7 +60,13 @@ class LienRules(LedgerMachine):
             refusal = CollateralInsufficient
         name = self.name("lien")
         lien = self._say(
-            liens.reserve, liens.ReserveLien, name, amount, refusal, prices=self.custody.prices()
+            liens.reserve,
+            liens.ReserveLien,
+            name,
+            amount,
+            refusal,
+            prices=self.custody.prices(),
+            disputed=self.custody.disputed,
         )
         if lien is not None:
             assert lien.expires_at == self.custody.now + LIEN_SECONDS

@@ -122,7 +122,8 @@ class WithdrawalRules(ChainRules):
             envelope = WORLD.sign(intent, WORLD.pledgor)
         elif capacity is Capacity.SECURED_PARTY:
             use_case, made, principal = consents.release, consents.ReleaseWithdrawal, self.custody.engine
-            envelope, named = WORLD.release_envelope(intent), {"prices": self.custody.prices()}
+            envelope = WORLD.release_envelope(intent)
+            named = {"prices": self.custody.prices(), "disputed": self.custody.disputed}
         else:
             signed = {each.entity for each in present.signatures}
             index = 0 if WORLD.approvers[0].entity not in signed else 1

@@ -83,7 +83,14 @@ def _reserve(custody: Custody, command: Any) -> Any:
     prices = custody.prices()
 
     def run(uow: UnitOfWork) -> Any:
-        return liens.reserve(uow, command, principal=custody.engine, now=custody.now, prices=prices)
+        return liens.reserve(
+            uow,
+            command,
+            principal=custody.engine,
+            now=custody.now,
+            prices=prices,
+            disputed=frozenset(),
+        )
 
     return run
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
-from custody.domain.account import PledgeAccount
+from custody.domain.account import Dossier
 from custody.domain.destination import AllowedDestination
 from custody.domain.lien import Lien
 from custody.domain.price import PublishedPrice
@@ -51,7 +51,7 @@ def load(cls: type[T], document: str) -> T:
 
 
 _RESULTS: dict[str, type[Any]] = {
-    "account": PledgeAccount,
+    "dossier": Dossier,
     "destination": AllowedDestination,
     "lien": Lien,
     "price": PublishedPrice,

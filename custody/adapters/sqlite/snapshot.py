@@ -19,6 +19,7 @@ from custody.application.ports.store import (
     Outcome,
     Position,
     RequestKey,
+    Retraction,
     Scope,
     SignedPolicy,
     SignedReport,
@@ -33,7 +34,9 @@ from signers.statements.identifiers import (
     AccountId,
     Digest,
     EntityId,
+    EthereumAddress,
     LienId,
+    ScriptPubKey,
     Seconds,
 )
 from signers.statements.policy import Policy
@@ -58,6 +61,11 @@ def read_policy(digest: str, envelope: bytes, pinned_at: Seconds) -> SignedPolic
 def position(rowid: int) -> Position:
     """The opaque token of a change. Readers may not compute with it: other stores number otherwise."""
     return Position(f"s{rowid:x}")
+
+
+def retraction(retracts_from: int | None, sequence: int) -> Retraction | None:
+    """What the change at this sequence retracts: everything before it, from there on."""
+    return None if retracts_from is None else Retraction(retracts_from, sequence - 1)
 
 
 class SqliteSnapshot(ChainQueries, OutflowQueries):
@@ -103,6 +111,14 @@ class SqliteSnapshot(ChainQueries, OutflowQueries):
         )
         return [rows.account(row) for row in found]
 
+    def account_at(self, script_pubkey: ScriptPubKey, ethereum_address: EthereumAddress) -> AccountId | None:
+        row = self._one(
+            "SELECT account FROM accounts WHERE script_pubkey = ? OR ethereum_address = ?",
+            str(script_pubkey),
+            str(ethereum_address),
+        )
+        return None if row is None else AccountId(row[0])
+
     def watched(self) -> Sequence[Watched]:
         found = self.accounts_in({AccountState.ACTIVE})
         return [
@@ -133,7 +149,7 @@ class SqliteSnapshot(ChainQueries, OutflowQueries):
 
     def changes(self, account: AccountId, *, after: int, limit: int) -> Sequence[Change]:
         found = self._all(
-            "SELECT position, sequence, kind, reference, at FROM changes"
+            "SELECT position, sequence, kind, reference, at, retracts_from FROM changes"
             " WHERE account = ? AND sequence > ? ORDER BY sequence LIMIT ?",
             account,
             after,
@@ -146,9 +162,19 @@ class SqliteSnapshot(ChainQueries, OutflowQueries):
                 sequence=sequence,
                 cause=Cause(CauseKind(kind), reference),
                 at=at,
+                retraction=retraction(retracts_from, sequence),
             )
-            for rowid, sequence, kind, reference, at in found
+            for rowid, sequence, kind, reference, at, retracts_from in found
         ]
+
+    def sequences_of(self, account: AccountId, cause: Cause) -> Sequence[int]:
+        found = self._all(
+            "SELECT sequence FROM changes WHERE account = ? AND kind = ? AND reference = ? ORDER BY sequence",
+            account,
+            str(cause.kind),
+            str(cause.reference),
+        )
+        return [sequence for (sequence,) in found]
 
     # Liens.
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from custody.adapters.sqlite import documents, rows
-from custody.adapters.sqlite.snapshot import SqliteSnapshot, position
+from custody.adapters.sqlite.snapshot import SqliteSnapshot, position, retraction
 from custody.application.ports.store import (
     Change,
     Outcome,
@@ -39,7 +39,9 @@ _PUT_ACCOUNT = (
     " WHERE account = ? AND sequence = ?"
 )
 _PUT_BALANCES = "INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD_CHANGE = "INSERT INTO changes (account, sequence, kind, reference, at) VALUES (?, ?, ?, ?, ?)"
+_ADD_CHANGE = (
+    "INSERT INTO changes (account, sequence, kind, reference, at, retracts_from) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _ADD_POSTING = "INSERT INTO postings VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_ENCUMBRANCE = "INSERT INTO encumbrances VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _PUT_LIEN = "INSERT OR REPLACE INTO liens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -103,7 +105,10 @@ class SqliteUnitOfWork(SqliteSnapshot):
         if entry.movements:
             self._post(account.account, sequence, entry, balances)
         cause = entry.cause
-        cursor = execute(_ADD_CHANGE, (name, sequence, str(cause.kind), str(cause.reference), entry.at))
+        cursor = execute(
+            _ADD_CHANGE,
+            (name, sequence, str(cause.kind), str(cause.reference), entry.at, entry.retracts_from),
+        )
         updated = execute(_PUT_ACCOUNT, (*rows.account_changes(account), name, sequence - 1))
         if updated.rowcount != 1:
             raise LedgerViolation(f"{name} was not read at sequence {sequence - 1}")
@@ -115,6 +120,7 @@ class SqliteUnitOfWork(SqliteSnapshot):
                 sequence=sequence,
                 cause=cause,
                 at=entry.at,
+                retraction=retraction(entry.retracts_from, sequence),
             )
         )
 

@@ -22,7 +22,16 @@ from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, DestinationId, Digest, EntityId, LienId, Seconds
+from signers.statements.identifiers import (
+    AccountId,
+    DestinationId,
+    Digest,
+    EntityId,
+    EthereumAddress,
+    LienId,
+    ScriptPubKey,
+    Seconds,
+)
 from signers.statements.policy import Policy
 from signers.statements.report import ReportBatch
 
@@ -92,6 +101,14 @@ class Position:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """The sequences of one account, both included, whose reports counted what a chain has taken back."""
+
+    first: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A committed change of one account. `sequence` is the account's, without gaps."""
@@ -101,6 +118,8 @@ class Change:
     sequence: int
     cause: Cause
     at: Seconds
+    retraction: Retraction | None = None
+    """Of a change that takes something back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,9 @@ class Snapshot(Protocol):
     def accounts_in(self, states: Collection[AccountState]) -> Sequence[PledgeAccount]:
         """Accounts in these states, by id; all of them."""
 
+    def account_at(self, script_pubkey: ScriptPubKey, ethereum_address: EthereumAddress) -> AccountId | None:
+        """The account whose script or address it is, in whatever state; `None` if nobody's."""
+
     def watched(self) -> Sequence[Watched]:
         """Where the coins of active accounts arrive; all of them."""
 
@@ -158,6 +180,9 @@ class Snapshot(Protocol):
 
     def changes(self, account: AccountId, *, after: int, limit: int) -> Sequence[Change]:
         """Changes by sequence."""
+
+    def sequences_of(self, account: AccountId, cause: Cause) -> Sequence[int]:
+        """The sequences of an account's changes of exactly this cause, rising; all of them."""
 
     def destination(self, account: AccountId, destination: DestinationId) -> AllowedDestination | None:
         """One allowlist entry."""

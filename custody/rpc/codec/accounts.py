@@ -50,7 +50,7 @@ def account(of: PledgeAccount, onboarding: Onboarding | None, policy: SignedPoli
 
     Args:
         of: the account, or what it was when a request was answered first.
-        onboarding: what is gathered by now; no statement is shown that `of` does not know of.
+        onboarding: what was gathered by then.
         policy: the policy in force.
     """
     message = Account(

@@ -14,6 +14,7 @@ from custody.application.ports.store import (
     Store,
     UnitOfWork,
 )
+from custody.domain.account import Dossier, Onboarding
 from custody.domain.errors import (
     CollateralInsufficient,
     StoreUnavailable,
@@ -211,7 +212,8 @@ async def test_stored_balances_are_what_the_postings_add_up_to(store: Store) -> 
 async def test_an_outcome_is_recorded_once(store: Store) -> None:
     account = await store.execute(opened())
     key = RequestKey("engine.broker-one", "accounts.create", request_id("once"))
-    outcome = Outcome(Digest("ab" * 32), account)
+    made = Dossier(account=account, onboarding=Onboarding(account=ACCOUNT))
+    outcome = Outcome(Digest("ab" * 32), made)
     await store.execute(lambda uow: uow.save_outcome(key, outcome))
     assert await store.read(lambda s: s.outcome(key)) == outcome
     with pytest.raises(LedgerViolation):

@@ -43,7 +43,7 @@ def composed(around: Around) -> main.Composition:
             health = ChainHealth()
             driver = main.withdrawal_driver(around(adapters), health)
             staff = [driver if each.name == driver.name else each for each in main.workers(adapters, health)]
-            await main.serve(told, adapters, staff, stop)
+            await main.serve(told, adapters, health, staff, stop)
 
     return start
 

@@ -7,9 +7,10 @@ import pytest
 
 from custody.workers.withdrawal_driver import REBROADCAST_SECONDS
 from deploy.localnet.demo.payout import FINALITY_BLOCKS, TIMELOCK_BLOCKS, Payout, look, reach
-from deploy.localnet.demo.stage import state, until
+from deploy.localnet.demo.stage import ACCOUNT, refused, state, until
+from signers.statements.amounts import Sats, Wei
 from tests.system.crash.outage import bring_back, kill
-from tests.system.crash.scene import Scene, ask_for, consent
+from tests.system.crash.scene import Scene, ask_for, consent, insist
 from tests.system.crash.verdict import require_paid_once
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="package")]
@@ -78,6 +79,23 @@ async def test_bitcoind_killed_while_signing_and_with_custody_once_it_has_the_tr
         what="custody to broadcast again",
     )
     await settle(scene, *payouts)
+
+
+async def test_nothing_is_lent_against_a_chain_that_custody_does_not_see(scene: Scene) -> None:
+    """One of the two chains is silent: it alone lends nothing, and what stands resolves all the same."""
+    stage, net = scene.stage, scene.net
+    engine, bitcoin, ether = stage.margin_engine, Sats(10_000), Wei(10**15)
+    await insist(lambda: engine.reserve(ACCOUNT, "before-btc", bitcoin))
+    await asyncio.to_thread(kill, net, ["bitcoind", "custody"])
+    await asyncio.to_thread(bring_back, net, ["custody"])
+    await insist(lambda: engine.reserve(ACCOUNT, "meanwhile-eth", ether))
+    error = await refused(engine.reserve(ACCOUNT, "meanwhile-btc", bitcoin))
+    assert (error.reason, error.metadata) == ("PRICES_STALE", {"status": "disputed"})
+    assert state(await engine.void(ACCOUNT, "before-btc")) == "VOIDED"
+    await asyncio.to_thread(bring_back, net, ["bitcoind"])
+    await insist(lambda: engine.reserve(ACCOUNT, "after-btc", bitcoin))
+    for lien in ("meanwhile-eth", "after-btc"):
+        await engine.void(ACCOUNT, lien)
 
 
 @pytest.mark.slow

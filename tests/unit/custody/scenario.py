@@ -121,6 +121,8 @@ class Custody:
         self.ethereum = Chain(Asset.ETH)
         self.encumbrance: Encumbrance | None = None
         self.requests = 0
+        self.disputed: frozenset[Asset] = frozenset()
+        """Chains whose nodes disagree or are silent."""
 
     # Running.
 
@@ -232,7 +234,7 @@ class Custody:
             custodian=world.custodian.party,
             enforcement=world.account.enforcement,
         )
-        return self.do(accounts.create, replace(command, **changes), principal=self.custodian)
+        return self.do(accounts.create, replace(command, **changes), principal=self.custodian).account
 
     def make_keys(self) -> None:
         world = self.world
@@ -254,7 +256,7 @@ class Custody:
             etag=self.account.etag,
             envelope=envelope,
         )
-        return self.do(accounts.sign, command, principal=principal)
+        return self.do(accounts.sign, command, principal=principal).account
 
     def sign_by_parties(self) -> None:
         world = self.world
@@ -416,7 +418,9 @@ class Custody:
     def reserve(self, lien: str, amount: Amount, **changes: Any) -> Lien:
         statement = self.statement(EncumbranceKind.RESERVE, lien, amount, **changes)
         command = self.lien_command(liens.ReserveLien, statement)
-        done = self.do(liens.reserve, command, principal=self.engine, prices=self.prices())
+        done = self.do(
+            liens.reserve, command, principal=self.engine, prices=self.prices(), disputed=self.disputed
+        )
         self.encumbrance = statement
         return done
 
@@ -512,7 +516,13 @@ class Custody:
         signed = self.consent(consents.SignWithdrawal, withdrawal, world.sign(intent, world.pledgor))
         done = self.do(consents.sign, signed, principal=self.pledgor)
         released = self.consent(consents.ReleaseWithdrawal, withdrawal, world.release_envelope(intent))
-        done = self.do(consents.release, released, principal=self.engine, prices=self.prices())
+        done = self.do(
+            consents.release,
+            released,
+            principal=self.engine,
+            prices=self.prices(),
+            disputed=self.disputed,
+        )
         for index in approvers:
             envelope = world.sign(intent, world.approvers[index])
             approved = self.consent(consents.ApproveWithdrawal, withdrawal, envelope)

@@ -77,7 +77,9 @@ class Awaiting:
     def release(self, principal: Principal) -> Any:
         envelope = self.custody.world.release_envelope(self.custody.intent(self.present))
         command = self.custody.consent(consents.ReleaseWithdrawal, self.present, envelope)
-        return self.act(consents.release, command, principal, prices=self.custody.prices())
+        return self.act(
+            consents.release, command, principal, prices=self.custody.prices(), disputed=frozenset()
+        )
 
     def allow(self, principal: Principal) -> Any:
         world = self.custody.world
@@ -93,7 +95,7 @@ class Awaiting:
     def reserve(self, principal: Principal) -> Any:
         statement = self.custody.statement(EncumbranceKind.RESERVE, "lien-1", Sats(BTC // 4))
         command = self.custody.lien_command(liens.ReserveLien, statement)
-        return self.act(liens.reserve, command, principal, prices=self.custody.prices())
+        return self.act(liens.reserve, command, principal, prices=self.custody.prices(), disputed=frozenset())
 
 
 ACTS = [

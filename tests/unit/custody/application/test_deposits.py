@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from custody.application import deposits, reconciliation
+from custody.application.ports.store import Retraction
 from custody.domain.account import Halt
 from custody.domain.chain_view import WINDOW_BLOCKS, BlockRef
 from custody.domain.deposit import (
@@ -21,7 +22,7 @@ from custody.domain.deposit import (
 )
 from custody.domain.errors import FieldInvalid, TipMoved
 from custody.domain.identifiers import WithdrawalId
-from custody.domain.ledger import Balances
+from custody.domain.ledger import Balances, Cause, CauseKind
 from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from signers.statements.amounts import Asset, Sats, Wei
@@ -47,6 +48,13 @@ def seen(custody: Custody) -> list[Deposit]:
 
 def books(custody: Custody, asset: Asset = Asset.BTC) -> Balances:
     return custody.balances(asset)
+
+
+def retraction(custody: Custody) -> Retraction | None:
+    """What the account's latest change retracts."""
+    changes = custody.ask(lambda uow: uow.changes(custody.account_id, after=0, limit=1000))
+    found: Retraction | None = changes[-1].retraction
+    return found
 
 
 # Bitcoin.
@@ -75,6 +83,31 @@ def test_a_reorganisation_reverses_what_was_credited(custody: Custody) -> None:
     custody.reorg(8, [()] * 9)
     assert books(custody) == Balances(Asset.BTC)
     assert not custody.account.halted
+
+
+@pytest.mark.parametrize("depth", [2, 8], ids=["pending", "credited"])
+def test_a_reversal_retracts_every_report_since_the_deposit_was_seen(custody: Custody, depth: int) -> None:
+    """Seen twice in the very same block: what the first reversal retracted is over."""
+    base, before = custody.bitcoin.tip, custody.account.sequence
+    custody.mine(custody.arrival("a", 100), count=depth)
+    blocks = custody.bitcoin.blocks[-depth:]
+    assert retraction(custody) is None
+    custody.reorg(depth, [()] * (depth + 1))
+    first = retraction(custody)
+    assert first == Retraction(before + 1, custody.account.sequence - 1)
+    tip, seen_again = custody.bitcoin.tip, custody.account.sequence + 1
+    assert base is not None
+    again = tuple(
+        BitcoinBlock(
+            block=block,
+            parent=parent,
+            movements=(custody.arrival("a", 100),) if block is blocks[0] else (),
+        )
+        for parent, block in zip([base, *blocks], blocks, strict=False)
+    )
+    custody.do(deposits.apply, BitcoinDelta(expected_tip=tip, base=base, blocks=again))
+    custody.do(deposits.apply, BitcoinDelta(expected_tip=blocks[-1], base=base, blocks=()))
+    assert retraction(custody) == Retraction(seen_again, custody.account.sequence - 1)
 
 
 def test_a_deposit_that_moved_to_another_block_is_a_new_observation(custody: Custody) -> None:
@@ -190,7 +223,13 @@ def test_a_payout_whose_block_goes_is_broadcast_again(depth: int) -> None:
     before = books(custody)
     payout = custody.payout(present)
     custody.mine(payout, count=depth)
+    confirmed_at = custody.ask(
+        lambda uow: uow.sequences_of(custody.account_id, Cause(CauseKind.WITHDRAWAL, present.withdrawal))
+    )[-2 if depth == 100 else -1]
+    custody.reserve("lien-1", Sats(1000))
+    custody.void("lien-1", Sats(1000))
     custody.reorg(depth, [()] * (depth + 1))
+    assert retraction(custody) == Retraction(confirmed_at, custody.account.sequence - 1)
     opened = custody.present(present)
     assert (opened.state, opened.confirmation) == (WithdrawalState.BROADCAST, None)
     assert books(custody) == before

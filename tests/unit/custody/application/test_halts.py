@@ -32,7 +32,7 @@ def lifting(custody: Custody, **changes: Any) -> accounts.LiftHalt:
 
 def lift(custody: Custody, *, by: Principal | None = None, **changes: Any) -> PledgeAccount:
     command = lifting(custody, **changes)
-    return custody.do(accounts.lift_halt, command, principal=by or custody.custodian)
+    return custody.do(accounts.lift_halt, command, principal=by or custody.custodian).account
 
 
 def compare(custody: Custody, *, agree: bool) -> PledgeAccount:

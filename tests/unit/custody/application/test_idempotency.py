@@ -85,7 +85,7 @@ def test_the_id_of_one_caller_says_nothing_about_anothers() -> None:
     )
     custody.do(accounts.create, command, principal=custody.custodian)
     third = replace(command, account=AccountId("acct-three"))
-    assert custody.do(accounts.create, third, principal=other).account == "acct-three"
+    assert custody.do(accounts.create, third, principal=other).account.account == "acct-three"
 
 
 def test_the_same_id_is_another_request_of_another_method() -> None:

@@ -25,7 +25,7 @@ from custody.domain.errors import (
 from custody.domain.lien import Lien, LienState
 from custody.domain.price import PriceSet
 from custody.domain.principal import Principal
-from signers.statements.amounts import Asset, Sats, Wei
+from signers.statements.amounts import Asset, Sats, Wei, amount_of
 from signers.statements.encumbrance import Encumbrance, EncumbranceKind
 from signers.statements.identifiers import AccountId, Digest, LienId, Seconds
 from signers.statements.network import Network
@@ -44,7 +44,13 @@ def custody() -> Custody:
 def ask(custody: Custody, statement: Encumbrance, principal: Principal | None = None, **changes: Any) -> Lien:
     """Reserve with this statement, signed by the secured party unless changed."""
     command = custody.lien_command(liens.ReserveLien, statement, **changes)
-    return custody.do(liens.reserve, command, principal=principal or custody.engine, prices=custody.prices())
+    return custody.do(
+        liens.reserve,
+        command,
+        principal=principal or custody.engine,
+        prices=custody.prices(),
+        disputed=custody.disputed,
+    )
 
 
 def baseline(custody: Custody, **changes: Any) -> Encumbrance:
@@ -163,9 +169,38 @@ def test_without_prices_nothing_is_lent(custody: Custody) -> None:
     command = custody.lien_command(liens.ReserveLien, baseline(custody))
     unchanged(
         custody,
-        lambda: custody.do(liens.reserve, command, principal=custody.engine, prices=PriceSet()),
+        lambda: custody.do(
+            liens.reserve, command, principal=custody.engine, prices=PriceSet(), disputed=frozenset()
+        ),
         PricesStale,
     )
+
+
+@pytest.mark.parametrize("asset", Asset)
+def test_a_disputed_chain_lends_nothing(custody: Custody, asset: Asset) -> None:
+    """It alone: the other asset is lent against as before."""
+    custody.disputed = frozenset({asset})
+    amounts = {each: amount_of(each, 1000) for each in Asset}
+    error = unchanged(custody, lambda: ask(custody, baseline(custody, amount=amounts[asset])), PricesStale)
+    assert error.data == {"status": "disputed"}
+    (other,) = set(Asset) - {asset}
+    assert ask(custody, baseline(custody, amount=amounts[other])).amount == amounts[other]
+
+
+@pytest.mark.parametrize("asset", Asset)
+def test_liens_that_stand_resolve_while_their_chain_is_disputed(custody: Custody, asset: Asset) -> None:
+    custody.reserve("lien-1", amount_of(asset, 1000))
+    custody.reserve("lien-2", amount_of(asset, 1000))
+    custody.disputed = frozenset(Asset)
+    assert custody.post("lien-1", amount_of(asset, 400)).state is LienState.POSTED
+    assert custody.void("lien-2", amount_of(asset, 1000)).state is LienState.VOIDED
+
+
+def test_what_was_reserved_is_answered_again_while_its_chain_is_disputed(custody: Custody) -> None:
+    command = custody.lien_command(liens.ReserveLien, baseline(custody))
+    terms: dict[str, Any] = {"principal": custody.engine, "prices": custody.prices()}
+    first = custody.do(liens.reserve, command, disputed=frozenset(), **terms)
+    assert custody.do(liens.reserve, command, disputed=frozenset(Asset), **terms) == first
 
 
 def test_an_id_is_taken_once(custody: Custody) -> None:

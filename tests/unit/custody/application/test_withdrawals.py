@@ -184,6 +184,7 @@ def release(
     envelope: Envelope | None = None,
     principal: Principal | None = None,
     prices: PriceSet | None = None,
+    disputed: frozenset[Asset] = frozenset(),
     **changes: Any,
 ) -> Withdrawal:
     custody, present = at
@@ -194,6 +195,7 @@ def release(
         command,
         principal=principal or custody.engine,
         prices=custody.prices() if prices is None else prices,
+        disputed=disputed,
     )
 
 
@@ -337,6 +339,25 @@ def test_only_the_secured_party_releases(planned: Planned) -> None:
 
 def test_a_release_without_prices(planned: Planned) -> None:
     unchanged(planned[0], lambda: release(planned, prices=PriceSet()), PricesStale)
+
+
+def test_a_release_while_its_chain_is_disputed(planned: Planned) -> None:
+    error = unchanged(planned[0], lambda: release(planned, disputed=frozenset({Asset.BTC})), PricesStale)
+    assert error.data == {"status": "disputed"}
+    assert release(planned, disputed=frozenset({Asset.ETH})).release is not None
+
+
+def test_an_ether_release_while_its_chain_is_disputed(custody: Custody) -> None:
+    requested = create(custody, Wei(10**18), Wei(10**16))
+    planned = (custody, custody.plan(requested))
+    unchanged(custody, lambda: release(planned, disputed=frozenset({Asset.ETH})), PricesStale)
+    assert release(planned, disputed=frozenset({Asset.BTC})).release is not None
+
+
+def test_everybody_else_signs_while_its_chain_is_disputed(planned: Planned) -> None:
+    """Their signatures lend nothing and send nothing: the driver waits until the nodes agree."""
+    planned[0].disputed = frozenset(Asset)
+    assert sign(planned).missing != planned[1].missing
 
 
 def test_a_release_of_another_intent(planned: Planned) -> None:

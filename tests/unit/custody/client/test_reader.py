@@ -191,10 +191,19 @@ def change(custody: FakeCustody, **report: object) -> Response:
             resource=f"{custody.name}/deposits/d-one",
             report=made,
             skipped=2,
+            retraction=Response.Retraction(first_account_sequence=3, last_account_sequence=6),
         ),
         account_sequence=8,
         position="p8",
     )
+
+
+def retracting(custody: FakeCustody, first: int, last: int) -> Response:
+    made = change(custody)
+    made.change.retraction.CopyFrom(
+        Response.Retraction(first_account_sequence=first, last_account_sequence=last)
+    )
+    return made
 
 
 HEARTBEAT = Response(heartbeat=Response.Heartbeat())
@@ -210,6 +219,7 @@ async def test_the_stream_is_a_snapshot_then_changes(
         EventKind.HEARTBEAT,
         EventKind.CHANGE,
     ]
+    assert [event.retracted for event in events] == [None, None, (3, 6)]
     last = events[-1]
     assert (last.account, last.cause, last.skipped, last.account_sequence) == (
         account,
@@ -290,6 +300,9 @@ async def test_a_stream_that_the_service_ends_early_is_an_error(
             "younger than the batch",
         ),
         (lambda c: Response(heartbeat=Response.Heartbeat(server_time=Timestamp(seconds=2**62))), "no time"),
+        (lambda c: retracting(c, 0, 7), "retracts 0 to 7"),
+        (lambda c: retracting(c, 4, 3), "retracts 4 to 3"),
+        (lambda c: retracting(c, 3, 8), "retracts 3 to 8"),
         (lambda c: Response(heartbeat=Response.Heartbeat(server_time=Timestamp(seconds=-1))), "no time"),
         (
             lambda c: Response(change=Response.Change(account=c.name, commit_time=Timestamp(seconds=2**62))),

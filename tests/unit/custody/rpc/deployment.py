@@ -219,6 +219,7 @@ def _backend(scenario: Scenario, feed: Feed) -> Backend:
     return Backend(
         store=scenario.store,
         clock=lambda: Seconds(scenario.now),
+        disputed=lambda: scenario.disputed,
         custodian=scenario.world.custodian.party,
         feed=feed,
         reports=Reports(),

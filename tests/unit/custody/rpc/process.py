@@ -69,7 +69,8 @@ async def serve(folder: Path, ends: str) -> None:
     if ends == "store":
         asyncio.get_running_loop().call_later(0.2, store._break, StoreUnavailable("the disk is gone"))
     try:
-        await main.serve(told, adapters, main.workers(adapters, ChainHealth()), stop)
+        health = ChainHealth()
+        await main.serve(told, adapters, health, main.workers(adapters, health), stop)
     finally:
         await store.close()
 

@@ -75,6 +75,8 @@ class Scenario:
     now: Seconds
     encumbrances: list[Encumbrance] = field(default_factory=list)
     seen: dict[str, object] = field(default_factory=dict)
+    disputed: set[Asset] = field(default_factory=set)
+    """Chains whose nodes disagree or are silent."""
 
     @property
     def account(self) -> AccountId:
@@ -260,6 +262,15 @@ class Scenario:
         )
         await self.run(deposits.apply, BitcoinDelta(expected_tip=None, base=None, blocks=blocks))
 
+    async def reorganise_bitcoin(self) -> None:
+        """The deposit's block, and all above it, give way to others."""
+        blocks = tuple(
+            BitcoinBlock(block=block(height, "b"), parent=block(height - 1, "a" if height == 101 else "b"))
+            for height in range(101, TIP_HEIGHT + 2)
+        )
+        delta = BitcoinDelta(expected_tip=block(TIP_HEIGHT), base=block(100), blocks=blocks)
+        await self.run(deposits.apply, delta)
+
     async def deposit_ethereum(self) -> None:
         """Twenty ether in a block below the finalised one: credited."""
         amount = Wei(20 * ETH)
@@ -295,7 +306,8 @@ class Scenario:
             lien=lien,
             envelope=self.world.sign(said, self.world.secured_party),
         )
-        await self.run(liens.reserve, command, word="secured", prices=self.store.projection.prices())
+        prices = self.store.projection.prices()
+        await self.run(liens.reserve, command, word="secured", prices=prices, disputed=frozenset())
         self.encumbrances.append(said)
 
     async def request_withdrawal(self) -> None:

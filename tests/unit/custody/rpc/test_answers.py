@@ -18,12 +18,20 @@ from bailee.custody.v1.withdrawal_pb2 import Withdrawal
 from signers.statements import merkle
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import Digest
+from signers.statements.identifiers import Digest, Seconds
 from signers.statements.report import Report, ReportBatch
-from tests.factories import BTC
+from tests.factories import BTC, DAY
 from tests.unit.custody.rpc.conftest import At
 from tests.unit.custody.rpc.deployment import Deployment, deployed
-from tests.unit.custody.rpc.rows import ACCOUNT, ROWS, awaiting_signatures, sign_account
+from tests.unit.custody.rpc.rows import (
+    ACCOUNT,
+    PENDING_DESTINATION,
+    ROWS,
+    approve_destination,
+    awaiting_signatures,
+    sign_account,
+    with_pending_destination,
+)
 from tests.unit.custody.rpc.scenario import DEPOSIT_TX, TIP_HEIGHT, WITHDRAWAL, Scenario
 
 GET_ACCOUNT = rpc.GetAccountRequest(name=ACCOUNT)
@@ -232,6 +240,40 @@ async def test_a_replay_after_the_account_went_on_answers_what_it_did_then(tmp_p
         first = await service.call("custodian", "AccountService/CreateAccount", request)
         await service.scenario.prepare_statement()
         assert await service.call("custodian", "AccountService/CreateAccount", request) == first
+
+
+async def test_a_replay_shows_no_signature_that_has_come_since(tmp_path: Path) -> None:
+    """Envelope and missing signatures are those of the answer, not of the moment."""
+    name = "AccountService/SignAccount"
+    async with deployed(tmp_path, awaiting_signatures) as service:
+        request = sign_account(service.scenario)
+        first = await service.call("pledgor", name, request)
+        await service.scenario.sign_account("secured", "custodian")
+        await service.scenario.activate()
+        assert await service.call("pledgor", name, request) == first
+        assert len(Account.FromString(first).missing_signatures) == 5
+
+
+async def test_a_replay_shows_a_destination_as_it_was_approved(tmp_path: Path) -> None:
+    """Cooling then, and usable by now."""
+    name = "ApprovalService/ApproveDestination"
+    async with deployed(tmp_path, with_pending_destination) as service:
+        await service.call("approver", name, approve_destination(service.scenario))
+        second = approve_destination(service.scenario)
+        person = service.scenario.world.approvers[2]
+        entry = service.scenario.world.allowlist_entry(Asset.BTC, destination_id=PENDING_DESTINATION)
+        second.envelope = service.scenario.world.sign(entry, person).to_json()
+        first = await service.call("second-approver", name, second)
+        assert Destination.FromString(first).state == Destination.STATE_COOLING
+        object.__setattr__(service.scenario, "now", Seconds(service.scenario.now + 3 * DAY))
+        assert await service.call("second-approver", name, second) == first
+        found = await service.ask(
+            "approver",
+            "CollateralService/GetDestination",
+            rpc.GetDestinationRequest(name=second.name),
+            Destination,
+        )
+        assert found.state == Destination.STATE_USABLE
 
 
 async def test_the_policy_by_number_and_by_word(at: At) -> None:

@@ -375,6 +375,18 @@ async def test_more_than_is_free(at: At) -> None:
     assert refused.paths == {"withdrawal.amount"}
 
 
+@pytest.mark.parametrize("name", ["LienService/ReserveLien", "WithdrawalService/ReleaseWithdrawal"])
+async def test_a_disputed_chain(name: str, deployment: Deployment) -> None:
+    """Nothing more is lent against it and nothing released, until the nodes agree again."""
+    request = ROWS[name].request(deployment.scenario)
+    deployment.scenario.disputed.add(Asset.BTC)
+    refused = await deployment.refused_unchanged("secured", name, request)
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PRICES_STALE")
+    assert refused.info.metadata["status"] == "disputed"
+    deployment.scenario.disputed.clear()
+    assert await deployment.call("secured", name, request)
+
+
 async def test_a_second_withdrawal_of_the_same_asset(deployment: Deployment) -> None:
     name = "WithdrawalService/CreateWithdrawal"
     await deployment.call("pledgor", name, ROWS[name].request(deployment.scenario))

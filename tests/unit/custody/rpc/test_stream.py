@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -13,7 +14,8 @@ from bailee.custody.v1.collateral_report_pb2 import CollateralReport
 from bailee.custody.v1.lien_pb2 import Lien
 from grpc import aio
 
-from custody.application.ports.store import Change, Position, SignedReport
+from custody.application.ports.store import Change, Position, Retraction, SignedReport, Snapshot
+from custody.domain.account import Halt
 from custody.domain.errors import SubscriberTooSlow
 from custody.domain.ledger import Cause, CauseKind
 from custody.rpc import feed as feeds
@@ -275,6 +277,38 @@ def test_what_retracts_is_never_stood_for_by_what_does_not(retracting: CauseKind
     assert merged is not None
     assert (merged.sequence, merged.cause) == (2, reversed_.cause)
     assert merge(change(1, CauseKind.LIEN), change(2, retracting)) == change(2, retracting)
+
+
+def test_of_what_retracts_nothing_is_lost() -> None:
+    reversed_ = replace(change(7, CauseKind.DEPOSIT_REVERSED), retraction=Retraction(3, 6))
+    reopened = replace(change(9, CauseKind.WITHDRAWAL_REOPENED), retraction=Retraction(5, 8))
+    for second in (reopened, replace(reopened, cause=Cause(CauseKind.LIEN, "r9"), retraction=None)):
+        merged = merge(reversed_, second)
+        assert merged is not None
+        assert merged.cause.kind in {CauseKind.DEPOSIT_REVERSED, CauseKind.WITHDRAWAL_REOPENED}
+        assert merged.retraction == Retraction(3, 8 if second is reopened else 6)
+
+
+async def test_a_reorganisation_names_the_reports_that_it_retracts(deployment: Deployment) -> None:
+    """The deposit was seen and credited, and much has happened since."""
+    scenario = deployment.scenario
+    seen_at = await deployment.store.read(_first_deposit)
+    async with watching(deployment, "secured") as stream:
+        await stream.snapshot()
+        await scenario.reorganise_bitcoin()
+        event = await stream.change()
+        assert event.change.cause == cause_pb2.CAUSE_DEPOSIT_REVERSED
+        said = event.change.retraction
+        assert said.first_account_sequence == seen_at
+        assert said.last_account_sequence < event.account_sequence
+        await scenario.halt(Halt.RECONCILIATION)
+        later = await stream.change()
+        assert not later.change.HasField("retraction")
+
+
+def _first_deposit(view: Snapshot) -> int:
+    changes = view.changes(AccountId("acct-client-one"), after=0, limit=1000)
+    return next(each.sequence for each in changes if each.cause.kind is CauseKind.DEPOSIT)
 
 
 async def test_a_mailbox_holds_one_event_per_account_however_many_come() -> None:

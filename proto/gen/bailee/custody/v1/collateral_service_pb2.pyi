@@ -190,21 +190,30 @@ class WatchCollateralResponse(_message.Message):
         account: _account_pb2.Account
         report: _collateral_report_pb2.CollateralReport
         def __init__(self, account: _Optional[_Union[_account_pb2.Account, _Mapping]] = ..., report: _Optional[_Union[_collateral_report_pb2.CollateralReport, _Mapping]] = ...) -> None: ...
+    class Retraction(_message.Message):
+        __slots__ = ("first_account_sequence", "last_account_sequence")
+        FIRST_ACCOUNT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+        LAST_ACCOUNT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+        first_account_sequence: int
+        last_account_sequence: int
+        def __init__(self, first_account_sequence: _Optional[int] = ..., last_account_sequence: _Optional[int] = ...) -> None: ...
     class Change(_message.Message):
-        __slots__ = ("account", "cause", "resource", "report", "commit_time", "skipped")
+        __slots__ = ("account", "cause", "resource", "report", "commit_time", "skipped", "retraction")
         ACCOUNT_FIELD_NUMBER: _ClassVar[int]
         CAUSE_FIELD_NUMBER: _ClassVar[int]
         RESOURCE_FIELD_NUMBER: _ClassVar[int]
         REPORT_FIELD_NUMBER: _ClassVar[int]
         COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
         SKIPPED_FIELD_NUMBER: _ClassVar[int]
+        RETRACTION_FIELD_NUMBER: _ClassVar[int]
         account: str
         cause: _cause_pb2.Cause
         resource: str
         report: _collateral_report_pb2.CollateralReport
         commit_time: _timestamp_pb2.Timestamp
         skipped: int
-        def __init__(self, account: _Optional[str] = ..., cause: _Optional[_Union[_cause_pb2.Cause, str]] = ..., resource: _Optional[str] = ..., report: _Optional[_Union[_collateral_report_pb2.CollateralReport, _Mapping]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., skipped: _Optional[int] = ...) -> None: ...
+        retraction: WatchCollateralResponse.Retraction
+        def __init__(self, account: _Optional[str] = ..., cause: _Optional[_Union[_cause_pb2.Cause, str]] = ..., resource: _Optional[str] = ..., report: _Optional[_Union[_collateral_report_pb2.CollateralReport, _Mapping]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., skipped: _Optional[int] = ..., retraction: _Optional[_Union[WatchCollateralResponse.Retraction, _Mapping]] = ...) -> None: ...
     class Heartbeat(_message.Message):
         __slots__ = ("server_time",)
         SERVER_TIME_FIELD_NUMBER: _ClassVar[int]
