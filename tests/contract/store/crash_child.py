@@ -11,7 +11,7 @@ from pathlib import Path
 
 from custody.adapters.sqlite.store import SqliteStore
 from custody.application.ports.store import Outcome, RequestKey, UnitOfWork
-from custody.domain.account import AccountState
+from custody.domain.account import AccountState, Dossier, Onboarding
 from signers.statements.identifiers import Digest
 from tests.contract.store.ledger_of_one import funded, opened, reserved
 from tests.unit.custody.scenario import request_id
@@ -26,7 +26,8 @@ def key(number: int) -> RequestKey:
 def command(number: int, uow: UnitOfWork) -> None:
     funded(1)(uow)
     account = reserved(1)(uow)
-    uow.save_outcome(key(number), Outcome(Digest("00" * 32), account))
+    dossier = Dossier(account=account, onboarding=Onboarding(account=account.account))
+    uow.save_outcome(key(number), Outcome(Digest("00" * 32), dossier))
 
 
 async def main(folder: Path, first: int) -> None:

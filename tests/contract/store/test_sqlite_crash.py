@@ -112,7 +112,7 @@ async def test_a_commit_that_fails_fails_its_batch_and_stops_the_store(tmp_path:
 
 APPEND_ONLY = {
     "postings": "INSERT INTO postings VALUES ('a', 1, 0, 'BTC', 'x', 'y', '1')",
-    "changes": "INSERT INTO changes VALUES (7, 'a', 1, 'lien', '', 1)",
+    "changes": "INSERT INTO changes VALUES (7, 'a', 1, 'lien', '', 1, NULL)",
     "encumbrances": "INSERT INTO encumbrances VALUES ('a', 1, 'lien-1', 'd', x'00')",
     "report_batches": "INSERT INTO report_batches VALUES (1, 'd', x'00', 1)",
     "outcomes": "INSERT INTO outcomes VALUES ('p', 'm', 'r', 'f', '{}')",

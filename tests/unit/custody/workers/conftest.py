@@ -1,14 +1,16 @@
 """Drivers outlive what nobody foresaw. A test that does not ask for that must not overlook it."""
 
-import logging
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 
 @pytest.fixture(autouse=True)
-def nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Fails where a driver met a fault of the program; a test that means it clears the log."""
-    yield
-    met = [record for record in caplog.get_records("call") if record.levelno >= logging.CRITICAL]
-    assert not met, [record.getMessage() for record in met]
+def logged() -> Iterator[list[EventDict]]:
+    """What was logged. Fails where a driver met a fault of ours; a test that means it clears the log."""
+    with capture_logs() as lines:
+        yield lines
+    met = [line for line in lines if line["log_level"] == "critical"]
+    assert not met, met
