@@ -28,6 +28,7 @@ from custody.application.signed import (
 from custody.application.withdrawals import (
     intent_envelope,
     maker_of,
+    require_maker,
     save,
     statement_of,
     withdrawal_of,
@@ -99,16 +100,15 @@ def sign(uow: UnitOfWork, command: SignWithdrawal, *, principal: Principal, now:
         StatementMismatch: other content than the intent on record.
         StatementSignature: not signed by the maker alone.
     """
-    account, recorded = _found(uow, command, principal=principal)
-    maker = maker_of(recorded, account)
-    if acting_party(account, principal) != maker:
-        raise PrincipalNotAllowed(f"{principal.name} does not act for the maker {maker.entity}")
+    account = account_of(uow, command.account, principal=principal)
+    maker = acting_party(account, principal)
+    require_maker(uow, command.account, command.withdrawal, maker)
     return _once(
         uow,
         command,
         "consents.sign",
         principal=principal,
-        effect=lambda: _sign(uow, command, account=account, recorded=recorded, maker=maker, now=now),
+        effect=lambda: _sign(uow, command, account=account, maker=maker, now=now),
     )
 
 
@@ -117,11 +117,10 @@ def _sign(
     command: SignWithdrawal,
     *,
     account: PledgeAccount,
-    recorded: Withdrawal,
     maker: Party,
     now: Seconds,
 ) -> Withdrawal:
-    present = _awaiting(uow, command, account=account, recorded=recorded, now=now)
+    present = _awaiting(uow, command, account=account, now=now)
     require_same(command.envelope, present.intent_digest, tag=Tag.APPROVAL_WRONG_INTENT)
     require_single_signature(command.envelope, maker.public_key, tag=Tag.MAKER_MISSING, whose="the maker")
     return _collect(uow, account, present, Capacity.MAKER, maker.entity, intent=command.envelope, now=now)
@@ -139,15 +138,13 @@ def approve(uow: UnitOfWork, command: ApproveWithdrawal, *, principal: Principal
         StatementSignature: not by an approver key of the policy.
     """
     require_role(principal, Role.APPROVER)
-    account, recorded = _found(uow, command, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
     return _once(
         uow,
         command,
         "consents.approve",
         principal=principal,
-        effect=lambda: _approve(
-            uow, command, account=account, recorded=recorded, principal=principal, now=now
-        ),
+        effect=lambda: _approve(uow, command, account=account, principal=principal, now=now),
     )
 
 
@@ -156,11 +153,10 @@ def _approve(
     command: ApproveWithdrawal,
     *,
     account: PledgeAccount,
-    recorded: Withdrawal,
     principal: Principal,
     now: Seconds,
 ) -> Withdrawal:
-    present = _awaiting(uow, command, account=account, recorded=recorded, now=now)
+    present = _awaiting(uow, command, account=account, now=now)
     policy = policy_in_force(uow).policy
     require_same(command.envelope, present.intent_digest, tag=Tag.APPROVAL_WRONG_INTENT)
     require_one_approver(command.envelope, policy=policy, principal=principal, now=now)
@@ -201,16 +197,14 @@ def release(
         StatementSignature: not signed by the secured party alone.
         StatementStale: the release or the intent has expired.
     """
-    account, recorded = _found(uow, command, principal=principal)
+    account = account_of(uow, command.account, principal=principal)
     require_party(principal, account.secured_party, role=Role.SECURED_PARTY)
     return _once(
         uow,
         command,
         "consents.release",
         principal=principal,
-        effect=lambda: _release(
-            uow, command, account=account, recorded=recorded, now=now, prices=prices, disputed=disputed
-        ),
+        effect=lambda: _release(uow, command, account=account, now=now, prices=prices, disputed=disputed),
     )
 
 
@@ -219,12 +213,11 @@ def _release(
     command: ReleaseWithdrawal,
     *,
     account: PledgeAccount,
-    recorded: Withdrawal,
     now: Seconds,
     prices: PriceSet,
     disputed: Collection[Asset],
 ) -> Withdrawal:
-    present = _awaiting(uow, command, account=account, recorded=recorded, now=now)
+    present = _awaiting(uow, command, account=account, now=now)
     secured = account.secured_party
     policy = policy_in_force(uow).policy
     require_priced(present.asset, policy=policy, prices=prices, disputed=disputed, now=now)
@@ -259,26 +252,15 @@ def _once(
     )
 
 
-def _found(uow: UnitOfWork, command: Consent, *, principal: Principal) -> tuple[PledgeAccount, Withdrawal]:
-    account = account_of(uow, command.account, principal=principal)
-    return account, withdrawal_of(uow, command.account, command.withdrawal)
-
-
-def _awaiting(
-    uow: UnitOfWork,
-    command: Consent,
-    *,
-    account: PledgeAccount,
-    recorded: Withdrawal,
-    now: Seconds,
-) -> Withdrawal:
+def _awaiting(uow: UnitOfWork, command: Consent, *, account: PledgeAccount, now: Seconds) -> Withdrawal:
     """The withdrawal, which awaits signatures and has not lapsed, without those of keys that were revoked."""
-    require_etag(command.etag, recorded.etag)
-    step(recorded.state, WithdrawalEvent.COLLECTED)
+    present = withdrawal_of(uow, command.account, command.withdrawal)
+    require_etag(command.etag, present.etag)
+    step(present.state, WithdrawalEvent.COLLECTED)
     account.require_unhalted()
-    if now >= recorded.expires_at:
-        raise StatementStale(f"the intent expired at {recorded.expires_at}", tag=Tag.INTENT_EXPIRED)
-    return _standing(recorded, account=account, policy=policy_in_force(uow).policy, now=now)
+    if now >= present.expires_at:
+        raise StatementStale(f"the intent expired at {present.expires_at}", tag=Tag.INTENT_EXPIRED)
+    return _standing(present, account=account, policy=policy_in_force(uow).policy, now=now)
 
 
 def _standing(present: Withdrawal, *, account: PledgeAccount, policy: Policy, now: Seconds) -> Withdrawal:

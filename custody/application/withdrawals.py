@@ -181,27 +181,22 @@ def cancel(uow: UnitOfWork, command: CancelWithdrawal, *, principal: Principal, 
         StateConflict: announced: signers honour it until its anchor is spent, no message takes it back.
     """
     account = account_of(uow, command.account, principal=principal)
-    present = withdrawal_of(uow, command.account, command.withdrawal)
-    if acting_party(account, principal).entity not in {present.maker, account.custodian.entity}:
-        raise PrincipalNotAllowed(f"{principal.name} is neither the maker nor the custodian")
+    acting = acting_party(account, principal)
+    require_maker(uow, command.account, command.withdrawal, acting, account.custodian)
     return once(
         uow,
         principal=principal,
         method="withdrawals.cancel",
         request_id=command.request_id,
         command=command,
-        effect=lambda: _cancel(uow, command, account=account, present=present, now=now),
+        effect=lambda: _cancel(uow, command, account=account, now=now),
     )
 
 
 def _cancel(
-    uow: UnitOfWork,
-    command: CancelWithdrawal,
-    *,
-    account: PledgeAccount,
-    present: Withdrawal,
-    now: Seconds,
+    uow: UnitOfWork, command: CancelWithdrawal, *, account: PledgeAccount, now: Seconds
 ) -> Withdrawal:
+    present = withdrawal_of(uow, command.account, command.withdrawal)
     require_etag(command.etag, present.etag)
     return end(uow, account, present, WithdrawalEvent.CANCELLED, now=now)
 
@@ -259,6 +254,19 @@ def maker_of(withdrawal: Withdrawal, account: PledgeAccount) -> Party:
     if maker is None:
         raise LedgerInvariant(f"the maker of {withdrawal.withdrawal} is no party")
     return maker
+
+
+def require_maker(
+    snapshot: Snapshot, account: AccountId, withdrawal: WithdrawalId, acting: Party, *others: Party
+) -> None:
+    """Raise `PrincipalNotAllowed` unless the caller acts for the maker, or for one of the others.
+
+    Whether there is such a withdrawal is for the effect to say: a request id that was used for one is refused
+    as such also where the next body names none.
+    """
+    known = snapshot.withdrawal(account, withdrawal)
+    if known is not None and acting.entity not in {known.maker, *(party.entity for party in others)}:
+        raise PrincipalNotAllowed(f"{acting.entity} did not ask for {withdrawal}")
 
 
 def intent_envelope(withdrawal: Withdrawal) -> Envelope:
