@@ -22,8 +22,8 @@ from custody.application.ports.chains import (
     FeeTooLow,
     WrongNetwork,
 )
-from custody.application.ports.signers import SignerError, SignerRefused, Signers
-from custody.application.ports.store import Store
+from custody.application.ports.signers import SignerAnswerInvalid, SignerError, SignerRefused, Signers
+from custody.application.ports.store import Store, UnitOfWork
 from custody.application.ports.verification import PayoutVerifier, TransactionInvalid
 from custody.domain.deposit import Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
@@ -180,7 +180,13 @@ class WithdrawalDriver:
             signer, intent=case.intent_envelope, release=case.release, allowlist_entry=case.allowlist_entry
         )
         command = self._answer(case, receipt)
-        await self._store.execute(lambda uow: receipts.record_announcement(uow, command, now=self._clock()))
+
+        def record(uow: UnitOfWork) -> None:
+            heard = receipts.record_announcement(uow, command, now=self._clock()).announcements
+            if all(answer.signer != signer for answer in heard):
+                raise SignerAnswerInvalid(signer, "the receipt is another signer's")
+
+        await self._store.execute(record)
 
     async def _begin_attempt(self, case: OutflowCase) -> bool:
         """TIMELOCKED: once the time is over, write the attempt down before any signer is asked for it."""
@@ -220,7 +226,10 @@ class WithdrawalDriver:
         signer: SignerId,
         question: Callable[[OutflowCase, SignerId], Awaitable[None]],
     ) -> bool:
-        """Ask one signer; a refusal is written down, and what fails makes this signer alone pause."""
+        """Ask one signer; a refusal is written down, and what fails makes this signer alone pause.
+
+        A use case that refuses the answer (`CustodyError`) says that the signer's receipt is not one.
+        """
         subject = (*_key(case.withdrawal), signer)
         try:
             await question(case, signer)
@@ -228,8 +237,12 @@ class WithdrawalDriver:
             _log.warning("%s of %s: %s", *_key(case.withdrawal), refusal)
             await self._record_refusal(case, refusal)
             self._pause_after(refusal, subject)
-        except (SignerError, TransactionInvalid) as error:
-            _log.warning("%s of %s: %s: %s", *_key(case.withdrawal), type(error).__name__, error)
+        except StoreUnavailable:
+            raise
+        except (SignerError, TransactionInvalid, CustodyError) as error:
+            _log.warning(
+                "%s of %s at %s: %s: %s", *_key(case.withdrawal), signer, type(error).__name__, error
+            )
             self._pauses.failed(subject, now=self._clock())
         else:
             return True

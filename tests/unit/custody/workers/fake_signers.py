@@ -63,6 +63,12 @@ class FakeSigner:
     """What each transaction (BTC: unsigned, ETH: signed) is an attempt of."""
     refuses: Tag | None = None
     corrupts: bool = False
+    misstates: Callable[[Envelope], Envelope] | None = None
+    """What it makes of each of its receipts."""
+
+    def state(self, receipt: Envelope) -> Envelope:
+        """The receipt as it leaves."""
+        return receipt if self.misstates is None else self.misstates(receipt)
 
 
 class FakeSigners:
@@ -125,7 +131,7 @@ class FakeSigners:
             receipt = self.world.receipt(found.party, said, Act.ANNOUNCED, at=self.clock())
             found.announced[intent.digest] = self.world.cosign(receipt, found.party)
             found.intents[intent.digest] = said
-        return found.announced[intent.digest]
+        return found.state(found.announced[intent.digest])
 
     async def sign_bitcoin(
         self,
@@ -150,7 +156,7 @@ class FakeSigners:
         return BitcoinAttempt(
             unsigned=unsigned,
             partial=PartialSignatures(signer=signer, signatures=signatures),
-            receipt=self.world.cosign(receipt, found.party),
+            receipt=found.state(self.world.cosign(receipt, found.party)),
         )
 
     async def sign_ethereum(
@@ -161,7 +167,7 @@ class FakeSigners:
         raw = sign_transfer(intent=intent, fee=fee, key=found.party.ethereum_key)
         found.signed[raw] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
-        return EthereumAttempt(raw=raw, receipt=self.world.cosign(receipt, found.party))
+        return EthereumAttempt(raw=raw, receipt=found.state(self.world.cosign(receipt, found.party)))
 
     async def receipt(self, signer: SignerId, *, intent_digest: Digest, act: Act) -> Envelope | None:
         return self.each[signer].announced.get(intent_digest)
