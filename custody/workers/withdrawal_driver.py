@@ -25,12 +25,17 @@ from custody.application.ports.chains import (
 from custody.application.ports.signers import SignerAnswerInvalid, SignerError, SignerRefused, Signers
 from custody.application.ports.store import Store, UnitOfWork
 from custody.application.ports.verification import PayoutVerifier, TransactionInvalid
-from custody.domain.deposit import Outpoint
+from custody.domain.deposit import Coin, Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.domain.outflow import Attempt, Withdrawal
 from custody.domain.withdrawal import SPENDABLE, WithdrawalState
 from custody.workers.chain_health import ChainHealth
-from custody.workers.coin_selection import CoinsInsufficient, FeesUnaffordable, select_coins
+from custody.workers.coin_selection import (
+    CoinsInsufficient,
+    FeesUnaffordable,
+    InputsTooLong,
+    select_coins,
+)
 from custody.workers.outflow_case import OutflowCase, read_case
 from custody.workers.pauses import Pauses
 from custody.workers.pricing import FeePricing
@@ -38,7 +43,7 @@ from custody.workers.run_loop import Clock
 from custody.workers.signing import Signing
 from signers.statements.amounts import Amount, Asset, Sats
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import IntentId, Seconds, SignerId
+from signers.statements.identifiers import IntentId, Seconds, SignerId, TxId
 from signers.statements.intent import Anchor, NonceAnchor, OutpointAnchor
 from signers.statements.refusals import Tag
 
@@ -132,6 +137,7 @@ class WithdrawalDriver:
             CustodyError,
             CoinsInsufficient,
             FeesUnaffordable,
+            InputsTooLong,
             TransactionInvalid,
         ) as error:
             _log.warning("%s of %s: %s: %s", *_key(withdrawal), type(error).__name__, error)
@@ -146,8 +152,7 @@ class WithdrawalDriver:
         anchor: Anchor
         withdrawal = case.withdrawal
         if withdrawal.asset is Asset.BTC:
-            needed = Sats(withdrawal.held.units)
-            coins = select_coins(case.confirmed_coins, needed, anchor=case.bound_anchor)
+            coins = await self._choose_coins(case)
             first = coins[0].outpoint
             anchor = OutpointAnchor(txid=first.txid, index=first.index)
         else:
@@ -161,6 +166,19 @@ class WithdrawalDriver:
         )
         await self._store.execute(lambda uow: planning.plan(uow, command, now=self._clock()))
         return True
+
+    async def _choose_coins(self, case: OutflowCase) -> tuple[Coin, ...]:
+        """Coins that cover amount and fee cap, and that signers can be shown: attempts spend all of them."""
+        needed = Sats(case.withdrawal.held.units)
+        sizes: dict[TxId, int] = {}
+        while True:
+            coins = select_coins(case.confirmed_coins, needed, anchor=case.bound_anchor, sizes=sizes)
+            unknown = [coin for coin in coins if coin.outpoint.txid not in sizes]
+            if not unknown:
+                return coins
+            made_by = await self._signing.previous(unknown)
+            for coin, previous in zip(unknown, made_by, strict=True):
+                sizes[coin.outpoint.txid] = len(previous.transaction)
 
     async def _announce(self, case: OutflowCase) -> bool:
         """ANNOUNCING: one signer that has not answered. Each pauses by itself: none holds up the others."""
@@ -196,6 +214,8 @@ class WithdrawalDriver:
         return await self._attempt(case)
 
     async def _attempt(self, case: OutflowCase) -> bool:
+        # On record it ends with the signers' word alone, so none begins that they cannot be asked for.
+        await self._signing.inputs(case.planned_coins)
         return await self._begin(case, fee=await self._pricing.next_fee(case), inputs=case.withdrawal.coins)
 
     async def _begin(self, case: OutflowCase, *, fee: Amount, inputs: tuple[Outpoint, ...]) -> bool:

@@ -14,6 +14,8 @@ from signers.statements.receipt import Act
 from signers.statements.refusals import Tag
 
 INPUTS_MAX = 64
+PREVIOUS_BYTES_TOTAL_MAX = 6_000_000
+"""Of all previous transactions of one attempt: what a signer takes (signer.proto)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class PreviousOutput:
     """An output to spend, with the whole transaction that made it: a bare amount could lie about the fee."""
 
     transaction: bytes
-    """Serialised with witness."""
+    """Serialised without witnesses."""
     index: int
 
 

@@ -132,7 +132,7 @@ class FakeBitcoin:
         found = self._find(txid)
         if found is None:
             raise TransactionNotFound(txid)
-        return bytes(found.serialize())
+        return bytes(found.serialize({"include_witness": False}))
 
     async def place(self, txid: TxId) -> TransactionPlace:
         if txid in self.mempool:
