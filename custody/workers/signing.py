@@ -3,7 +3,6 @@
 BTC: two of the three signers, whichever answer. ETH: the one signer that holds the key (single-holder).
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from custody.application import attempts, withdrawals
@@ -127,7 +126,8 @@ class Signing:
         Raises:
             ChainError: one is not to be had.
         """
-        return tuple(await asyncio.gather(*(self._previous(coin) for coin in coins)))
+        # One after the other: as many at once as a payout may have inputs would fill the queue to a node.
+        return tuple([await self._previous(coin) for coin in coins])
 
     async def inputs(self, coins: Sequence[Coin]) -> tuple[PreviousOutput, ...]:
         """What signers are shown of an attempt that spends these coins.

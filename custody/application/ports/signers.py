@@ -107,7 +107,7 @@ class Signers(Protocol):
         announce_receipts: Sequence[Envelope],
         partials: Sequence[PartialSignatures] = (),
     ) -> BitcoinAttempt:
-        """That signer's signatures over one attempt."""
+        """That signer's signatures over one attempt. Without inputs it signs nothing, and says why not."""
         ...
 
     async def sign_ethereum(
