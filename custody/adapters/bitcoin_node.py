@@ -8,7 +8,13 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from custody.adapters.block_matching import header_hash, header_parent, match_block, transaction_id
+from custody.adapters.block_matching import (
+    header_hash,
+    header_parent,
+    match_block,
+    transaction_id,
+    without_witnesses,
+)
 from custody.adapters.json_rpc import (
     Json,
     JsonRpc,
@@ -143,7 +149,7 @@ class BitcoinNode:
             raise self._translated(error, BlockNotFound(block.block_hash)) from error
 
     async def raw_transaction(self, txid: TxId, block: BlockHash | None) -> bytes:
-        """A transaction as serialised with witness, checked against its id.
+        """A transaction as serialised without witnesses, checked against its id.
 
         Raises:
             TransactionNotFound: it has none in that block, or (without one) in mempool or index.
@@ -162,7 +168,7 @@ class BitcoinNode:
             raise self._translated(error, TransactionNotFound(txid)) from error
         if transaction_id(raw) != txid:
             raise ChainDataInvalid(f"{self.name}: another transaction for {txid}")
-        return raw
+        return without_witnesses(raw)
 
     async def broadcast(self, raw: bytes, txid: TxId) -> None:
         """Hand in a transaction; success if it is in the mempool or the chain afterwards, whoever brought it.

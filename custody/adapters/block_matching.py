@@ -93,6 +93,20 @@ def transaction_id(raw: bytes) -> TxId:
     return _txid(walk.txids[0])
 
 
+def without_witnesses(raw: bytes) -> bytes:
+    """One whole serialised transaction (see `transaction_id`) as its id is computed from: BIP-141.
+
+    Anybody who pays us decides how many megabytes of witnesses their transaction carries; without them no
+    transaction of a valid block is longer than 1,000,000 bytes.
+    """
+    if raw[4] != 0:
+        return raw
+    walk = _Walk(raw, BitcoinWatch(scripts=frozenset(), outpoints=frozenset()))
+    _, after_inputs = walk.inputs(6)
+    _, end = walk.outputs(after_inputs)
+    return raw[:4] + raw[6:end] + raw[-4:]
+
+
 def _double_sha256(data: bytes) -> bytes:
     return sha256(sha256(data).digest()).digest()
 

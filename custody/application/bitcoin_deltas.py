@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from custody.application import arrivals, settlement
-from custody.application.access import policy_in_force
+from custody.application.access import existing_account, policy_in_force
 from custody.application.ports.store import UnitOfWork
+from custody.domain.account import AccountState
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import BitcoinBlock, BitcoinMovement, Coin, CoinOrigin, Outpoint
 from custody.domain.withdrawal import Confirmation
@@ -26,7 +27,9 @@ def add(uow: UnitOfWork, blocks: Sequence[BitcoinBlock], *, now: Seconds) -> Non
     terms = policy.terms_of(Asset.BTC)
     # A block at the tip has one confirmation.
     for deposit in uow.pending_deposits(Asset.BTC, up_to=tip.height - terms.confirmations + 1):
-        arrivals.credit(uow, deposit, now=now)
+        # Before its account is active nobody has proven that it can be spent from: until then it waits.
+        if existing_account(uow, deposit.account).state is AccountState.ACTIVE:
+            arrivals.credit(uow, deposit, now=now)
     final = tip.height - terms.finality_depth + 1
     for withdrawal in uow.withdrawals_in({WithdrawalState.CONFIRMING}, asset=Asset.BTC):
         if withdrawal.confirmation is not None and withdrawal.confirmation.block.height <= final:

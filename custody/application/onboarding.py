@@ -231,7 +231,9 @@ def record_ownership_proof(uow: UnitOfWork, command: RecordOwnershipProof, *, no
 
 
 def activate(uow: UnitOfWork, command: ActivateAccount, *, now: Seconds) -> PledgeAccount:
-    """Make the account active. Only here its addresses become visible and watched.
+    """Make the account active. Only here its addresses become visible, and what is paid there counts.
+
+    Bitcoin is watched for from the statement on, and what came early is credited with the next block.
 
     Raises:
         AccountNotFound, StateConflict: no such account, or it is not proving ownership.

@@ -17,6 +17,7 @@ from custody.application.ports.chains import (
     outpoint_wire,
 )
 from custody.application.ports.store import Position, Snapshot, Store
+from custody.domain.account import AccountState
 from custody.domain.chain_view import BlockRef, Progress, Same
 from custody.domain.deposit import BitcoinBlock, BitcoinDelta, BitcoinMovement, BitcoinOutput
 from custody.domain.errors import TipMoved
@@ -132,8 +133,12 @@ class BitcoinWatcher:
 
 
 def _watched(snapshot: Snapshot, *, coins: bool) -> tuple[dict[bytes, AccountId], set[bytes]]:
-    """Our scripts, and every outpoint a new block (or one of another branch) could spend."""
-    accounts = {each.script_pubkey.raw: each.account for each in snapshot.watched()}
+    """Our scripts, and every outpoint a new block (or one of another branch) could spend.
+
+    The parties hold an account's script from its statement on, and may pay there before it is active.
+    """
+    known = snapshot.accounts_in(set(AccountState))
+    accounts = {each.script_pubkey.raw: each.account for each in known if each.script_pubkey is not None}
     outpoints: set[bytes] = set()
     if coins:
         blocks = snapshot.blocks(Asset.BTC)

@@ -1,8 +1,8 @@
 """Drive accounts from their keys to active: keys, statement, co-signatures, ownership proofs.
 
 Signers make keys and co-sign at most once and answer the same again; what is on record already is never
-asked twice. No address is given out or watched before every pair of signers has proven that it can spend from
-it.
+asked twice. No address is given out, and nothing paid there counts, before every pair of signers has proven
+that it can spend from it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -3,12 +3,16 @@
 BTC: two of the three signers, whichever answer. ETH: the one signer that holds the key (single-holder).
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from custody.application import attempts, withdrawals
-from custody.application.ports.chains import BitcoinChain
-from custody.application.ports.signers import BitcoinAttempt, PreviousOutput, Signers
+from custody.application.ports.chains import BitcoinChain, TransactionNotFound
+from custody.application.ports.signers import (
+    PREVIOUS_BYTES_TOTAL_MAX,
+    BitcoinAttempt,
+    PreviousOutput,
+    Signers,
+)
 from custody.application.ports.store import Store, UnitOfWork
 from custody.application.ports.verification import (
     BitcoinPayout,
@@ -19,6 +23,7 @@ from custody.application.ports.verification import (
 )
 from custody.domain.deposit import Coin
 from custody.domain.withdrawal import PartialSignatures
+from custody.workers.coin_selection import InputsTooLong
 from custody.workers.outflow_case import OutflowCase
 from custody.workers.run_loop import Clock
 from signers.statements.amounts import Asset, Sats, Wei
@@ -72,7 +77,7 @@ class Signing:
         Raises:
             SignerError: as the port.
             TransactionInvalid: what it signed is not the attempt on record.
-            ChainError: a previous transaction is not to be had.
+            ChainError, InputsTooLong: the inputs cannot be shown, and the signer could still sign.
         """
         if case.withdrawal.asset is Asset.BTC:
             await self._ask_bitcoin(case, signer)
@@ -85,7 +90,7 @@ class Signing:
             signer,
             intent_digest=_digest(case),
             fee=Sats(case.attempt.fee.units),
-            inputs=await asyncio.gather(*(self._previous(coin) for coin in coins)),
+            inputs=await self._inputs_for(case, signer, coins),
             announce_receipts=_receipts(case),
         )
         await self._store.execute(lambda uow: self._record_partial(uow, case, answer))
@@ -114,6 +119,41 @@ class Signing:
             self._record_complete(uow, case, complete)
 
         await self._store.execute(record)
+
+    async def previous(self, coins: Sequence[Coin]) -> tuple[PreviousOutput, ...]:
+        """Each coin, with the transaction that made it.
+
+        Raises:
+            ChainError: one is not to be had.
+        """
+        # One after the other: as many at once as a payout may have inputs would fill the queue to a node.
+        return tuple([await self._previous(coin) for coin in coins])
+
+    async def inputs(self, coins: Sequence[Coin]) -> tuple[PreviousOutput, ...]:
+        """What signers are shown of an attempt that spends these coins.
+
+        Raises:
+            ChainError: a transaction that made one is not to be had.
+            InputsTooLong: together they are more than a signer takes.
+        """
+        shown = await self.previous(coins)
+        size = sum(len(each.transaction) for each in shown)
+        if size > PREVIOUS_BYTES_TOTAL_MAX:
+            raise InputsTooLong(f"{size} bytes of previous transactions")
+        return shown
+
+    async def _inputs_for(
+        self, case: OutflowCase, signer: SignerId, coins: Sequence[Coin]
+    ) -> tuple[PreviousOutput, ...]:
+        try:
+            return await self.inputs(coins)
+        except (TransactionNotFound, InputsTooLong):
+            signed = any(answer.signer == signer for answer in case.withdrawal.signed_receipts)
+            if signed or self._clock() < case.withdrawal.expires_at:
+                raise
+        # What cannot be shown cannot be signed, and the hold waits for the signers' word. One that never
+        # attempted it says that it never will (ADR 17), whatever it is shown.
+        return ()
 
     async def _previous(self, coin: Coin) -> PreviousOutput:
         block = coin.block.block_hash if coin.block is not None else None

@@ -23,15 +23,15 @@ from custody.application.ports.chains import (
     FeeTooLow,
     WrongNetwork,
 )
-from custody.application.ports.signers import SignerError, SignerRefused, Signers
-from custody.application.ports.store import Store
+from custody.application.ports.signers import SignerAnswerInvalid, SignerError, SignerRefused, Signers
+from custody.application.ports.store import Store, UnitOfWork
 from custody.application.ports.verification import PayoutVerifier, TransactionInvalid
-from custody.domain.deposit import Outpoint
+from custody.domain.deposit import Coin, Outpoint
 from custody.domain.errors import CustodyError, StoreUnavailable
 from custody.domain.withdrawal import Attempt, Withdrawal
 from custody.domain.withdrawal_states import SPENDABLE, WithdrawalState
 from custody.workers.chain_health import ChainHealth
-from custody.workers.coin_selection import CoinsInsufficient, select_coins
+from custody.workers.coin_selection import CoinsInsufficient, InputsTooLong, select_coins
 from custody.workers.fees import FeesUnaffordable
 from custody.workers.outflow_case import OutflowCase, read_case
 from custody.workers.pauses import Pauses
@@ -40,7 +40,7 @@ from custody.workers.run_loop import Clock
 from custody.workers.signing import Signing
 from signers.statements.amounts import Amount, Asset, Sats
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import IntentId, Seconds, SignerId
+from signers.statements.identifiers import IntentId, Seconds, SignerId, TxId
 from signers.statements.intent import Anchor, NonceAnchor, OutpointAnchor
 from signers.statements.refusals import Tag
 
@@ -134,6 +134,7 @@ class WithdrawalDriver:
             CustodyError,
             CoinsInsufficient,
             FeesUnaffordable,
+            InputsTooLong,
             TransactionInvalid,
         ) as error:
             _log.warning("failed", **_named(withdrawal), error=type(error).__name__, detail=str(error))
@@ -153,8 +154,7 @@ class WithdrawalDriver:
         anchor: Anchor
         withdrawal = case.withdrawal
         if withdrawal.asset is Asset.BTC:
-            needed = Sats(withdrawal.held.units)
-            coins = select_coins(case.confirmed_coins, needed, anchor=case.bound_anchor)
+            coins = await self._choose_coins(case)
             first = coins[0].outpoint
             anchor = OutpointAnchor(txid=first.txid, index=first.index)
         else:
@@ -168,6 +168,19 @@ class WithdrawalDriver:
         )
         await self._store.execute(lambda uow: planning.plan(uow, command, now=self._clock()))
         return True
+
+    async def _choose_coins(self, case: OutflowCase) -> tuple[Coin, ...]:
+        """Coins that cover amount and fee cap, and that signers can be shown: attempts spend all of them."""
+        needed = Sats(case.withdrawal.held.units)
+        sizes: dict[TxId, int] = {}
+        while True:
+            coins = select_coins(case.confirmed_coins, needed, anchor=case.bound_anchor, sizes=sizes)
+            unknown = [coin for coin in coins if coin.outpoint.txid not in sizes]
+            if not unknown:
+                return coins
+            made_by = await self._signing.previous(unknown)
+            for coin, previous in zip(unknown, made_by, strict=True):
+                sizes[coin.outpoint.txid] = len(previous.transaction)
 
     async def _announce(self, case: OutflowCase) -> bool:
         """ANNOUNCING: one signer that has not answered. Each pauses by itself: none holds up the others."""
@@ -187,7 +200,13 @@ class WithdrawalDriver:
             signer, intent=case.intent_envelope, release=case.release, allowlist_entry=case.allowlist_entry
         )
         command = self._answer(case, receipt)
-        await self._store.execute(lambda uow: receipts.record_announcement(uow, command, now=self._clock()))
+
+        def record(uow: UnitOfWork) -> None:
+            heard = receipts.record_announcement(uow, command, now=self._clock()).announcements
+            if all(answer.signer != signer for answer in heard):
+                raise SignerAnswerInvalid(signer, "the receipt is another signer's")
+
+        await self._store.execute(record)
 
     async def _begin_attempt(self, case: OutflowCase) -> bool:
         """TIMELOCKED: once the time is over, write the attempt down before any signer is asked for it."""
@@ -197,6 +216,8 @@ class WithdrawalDriver:
         return await self._attempt(case)
 
     async def _attempt(self, case: OutflowCase) -> bool:
+        # On record it ends with the signers' word alone, so none begins that they cannot be asked for.
+        await self._signing.inputs(case.planned_coins)
         return await self._begin(case, fee=await self._pricing.next_fee(case), inputs=case.withdrawal.coins)
 
     async def _begin(self, case: OutflowCase, *, fee: Amount, inputs: tuple[Outpoint, ...]) -> bool:
@@ -227,7 +248,10 @@ class WithdrawalDriver:
         signer: SignerId,
         question: Callable[[OutflowCase, SignerId], Awaitable[None]],
     ) -> bool:
-        """Ask one signer; a refusal is written down, and what fails makes this signer alone pause."""
+        """Ask one signer; a refusal is written down, and what fails makes this signer alone pause.
+
+        A use case that refuses the answer (`CustodyError`) says that the signer's receipt is not one.
+        """
         subject = (*_key(case.withdrawal), signer)
         try:
             await question(case, signer)
@@ -235,7 +259,9 @@ class WithdrawalDriver:
             _log.warning("refused", **_named(case.withdrawal), signer=signer, detail=str(refusal))
             await self._record_refusal(case, refusal)
             self._pause_after(refusal, subject)
-        except (SignerError, TransactionInvalid) as error:
+        except StoreUnavailable:
+            raise
+        except (SignerError, TransactionInvalid, CustodyError) as error:
             _log.warning(
                 "failed",
                 **_named(case.withdrawal),

@@ -20,8 +20,8 @@ INPUTS_MAX: Final = 64
 PREVIOUS_BYTES_MAX: Final = 1_000_000
 """Of one previous transaction. A block has no room for more without witnesses, and the id ignores those."""
 
-PREVIOUS_BYTES_TOTAL_MAX: Final = 8_000_000
-"""Of all previous transactions of one payout."""
+PREVIOUS_BYTES_TOTAL_MAX: Final = 6_000_000
+"""Of all previous transactions of one payout, so that a request with them and all receipts is one message."""
 
 SIGHASH_ALL: Final = 1
 """Every signature covers every input and every output."""

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from signers.journal.entries import (
     AccountCosigned,
@@ -30,12 +30,15 @@ from signers.statements.intent import Intent, OutpointAnchor
 from signers.statements.refusals import Tag
 
 REFUSALS_PER_HOUR_MAX: Final = 1000
-"""More are still refused, without a receipt: nobody may fill the disk by asking."""
+"""More are still refused, without a receipt: who asks without end fills some 7 GB of the disk in a year."""
+REFUSALS_KEPT_MAX: Final = 10_000
+"""In memory, the latest. What was refused before them is judged anew, and written down anew."""
 
 _FINAL: Final = frozenset({Tag.INTENT_EXPIRED, Tag.AUTHORITY_EXPIRED})
 """What was refused as over stays over, however the clock is set: others count on that word."""
 
 RefusalKey = tuple[AccountId, Digest, Tag, tuple[Digest, ...]]
+K = TypeVar("K")
 
 
 class Conflict(ValueError):  # noqa: N818 - the tag's word: journal-conflict
@@ -221,7 +224,8 @@ class Views:
                 self._apply_peer(entry)
             case Refused():
                 key = (entry.account, entry.intent_digest, entry.tag, entry.inputs)
-                self.refusals[key] = self.last_refusal[entry.intent_digest] = record
+                _keep(self.refusals, key, record)
+                _keep(self.last_refusal, entry.intent_digest, record)
                 self.refused_at.append(record.at)
                 if entry.tag in _FINAL:
                     self.high_water = max(self.high_water, record.at)
@@ -268,6 +272,14 @@ class Views:
                 )
             case AnchorReopened():
                 self.intents[entry.intent_digest] = replace(self.intents[entry.intent_digest], final=None)
+
+
+def _keep(refusals: dict[K, Record], key: K, record: Record) -> None:
+    """Beside the latest others."""
+    refusals.pop(key, None)
+    refusals[key] = record
+    if len(refusals) > REFUSALS_KEPT_MAX:
+        del refusals[next(iter(refusals))]
 
 
 def _require(condition: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -84,6 +84,9 @@ async def _signed(signer: Signer, request: SigningRequest) -> tuple[Draft, Recor
     history = signer.journal.views.intents[request.intent_digest]
     account = account_of(signer, history)
     chain = signer.chains[history.intent.asset]
+    if not history.attempts:
+        # Before anything is built: this word ends the intent, and custody may have no inputs left to show.
+        require_authority(history, await moment.trusted(signer, chain, history.intent.asset))
     fee = _fee(request, history)
     draft = chain.build(
         Order(

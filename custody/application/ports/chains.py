@@ -136,7 +136,7 @@ class BitcoinChain(Protocol):
         ...
 
     async def raw_transaction(self, txid: TxId, *, block: BlockHash | None = None) -> bytes:
-        """A transaction, serialised with witness, checked against its id.
+        """A transaction, serialised without witnesses, checked against its id, which does not cover them.
 
         Args:
             txid: which.

@@ -12,6 +12,9 @@ from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, SignerId
 from signers.statements.refusals import Tag
 
+PREVIOUS_BYTES_TOTAL_MAX = 6_000_000
+"""Of all previous transactions of one attempt: what a signer takes (signer.proto)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedKey:
@@ -32,7 +35,7 @@ class PreviousOutput:
     """An output to spend, with the whole transaction that made it: a bare amount could lie about the fee."""
 
     transaction: bytes
-    """Serialised with witness."""
+    """Serialised without witnesses."""
     index: int
 
 
@@ -97,7 +100,7 @@ class Signers(Protocol):
         announce_receipts: Sequence[Envelope],
         partials: Sequence[PartialSignatures] = (),
     ) -> BitcoinAttempt:
-        """That signer's signatures over one attempt."""
+        """That signer's signatures over one attempt. Without inputs it signs nothing, and says why not."""
         ...
 
     async def sign_ethereum(

@@ -1,6 +1,10 @@
 """`BitcoinChain`: what every implementation does."""
 
+import hashlib
+
 import pytest
+from bitcoin.core import CMutableTransaction, CTxInWitness, CTxWitness
+from bitcoin.core.script import OP_2DROP, OP_TRUE, CScript, CScriptWitness
 
 from custody.adapters.bitcoin_node import BitcoinNode
 from custody.adapters.bitcoin_nodes import BitcoinNodes
@@ -18,6 +22,7 @@ from signers.statements.identifiers import ScriptPubKey, TxId
 from signers.statements.network import Network
 from tests.contract.chains.bitcoin_chains import BitcoinHarness, RealBitcoinHarness, fresh_script, id_of
 from tests.contract.chains.conftest import Nodes
+from tests.unit.custody.adapters.blocks import transaction
 
 UNKNOWN = TxId("5e" * 32)
 
@@ -69,11 +74,32 @@ async def test_a_transaction_is_read_by_its_block_or_from_the_mempool(bitcoin: B
     outpoint = bitcoin.pay(fresh_script(), 20_000)
     waiting = await bitcoin.chain.raw_transaction(outpoint.txid)
     assert id_of(waiting) == outpoint.txid
+    assert waiting[4] != 0, "the marker of witnesses (BIP-144)"
     bitcoin.mine()
     tip = await bitcoin.chain.tip()
     assert await bitcoin.chain.raw_transaction(outpoint.txid, block=tip.block_hash) == waiting
     with pytest.raises(TransactionNotFound):
         await bitcoin.chain.raw_transaction(UNKNOWN)
+
+
+@pytest.mark.system
+async def test_a_transaction_longer_than_nodes_relay_comes_without_its_witnesses(nodes: Nodes) -> None:
+    """Any miner may include it, and so pay an account with more bytes than a signer takes."""
+    harness = RealBitcoinHarness(nodes.bitcoind())
+    drops = 200  # of two items of 520 bytes each: as much as consensus lets one script take
+    script = CScript([OP_2DROP] * drops + [OP_TRUE])
+    coin = harness.pay(b"\x00\x20" + hashlib.sha256(script).digest(), 50_000)
+    harness.mine()
+    filler = (b"\x6a" + bytes(300_000), 0)
+    made = CMutableTransaction.from_tx(transaction(spends=[coin], outputs=[(fresh_script(), 40_000), filler]))
+    items = [bytes(520)] * (2 * drops)
+    made.wit = CTxWitness([CTxInWitness(CScriptWitness([*items, script]))])
+    raw = made.serialize()
+    harness.bitcoind.call("generateblock", f"raw({script.hex()})", [raw.hex()])
+    shown = await harness.chain.raw_transaction(id_of(raw), block=(await harness.chain.tip()).block_hash)
+    harness.close()
+    assert len(shown) < 301_000 < 500_000 < len(raw)
+    assert id_of(shown) == id_of(raw)
 
 
 async def test_a_reorganisation_changes_the_blocks(bitcoin: BitcoinHarness) -> None:

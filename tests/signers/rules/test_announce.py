@@ -97,6 +97,27 @@ async def test_refusals_do_not_fill_the_disk(stage: Stage, monkeypatch: pytest.M
     assert stage[0].journal.sequence == before
 
 
+async def test_refusals_do_not_fill_the_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is forgotten: judged anew, it is refused as before, with a receipt of its own."""
+    monkeypatch.setattr("signers.journal.views.REFUSALS_KEPT_MAX", 2)
+
+    async def receipt_of(amount: int) -> bytes:
+        intent = stage.intent(Asset.BTC, amount=Sats(amount))
+        with pytest.raises(Declined) as declined:
+            await announce(stage[0], stage.announcement(intent, release=None))
+        assert declined.value.receipt is not None
+        return declined.value.receipt.to_json()
+
+    first, second, third = [await receipt_of(amount) for amount in (1_000_001, 1_000_002, 1_000_003)]
+    await stage.restart(0)
+    assert (await receipt_of(1_000_002), await receipt_of(1_000_003)) == (second, third)
+    again = await receipt_of(1_000_001)
+    assert again != first
+    assert Receipt.read(Envelope.from_json(again), network=Network.REGTEST).tags == (Tag.RELEASE_MISSING,)
+    kept = stage[0].journal.views
+    assert (len(kept.refusals), len(kept.last_refusal)) == (2, 2)
+
+
 async def test_a_node_that_is_down_decides_nothing(stage: Stage) -> None:
     stage.bitcoin.down = True
     before = stage[0].journal.sequence

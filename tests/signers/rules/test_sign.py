@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from bitcoin.core import CTransaction
 
-from signers.bitcoin.coins import Coin
+from signers.bitcoin.coins import PREVIOUS_BYTES_MAX, Coin
 from signers.rules import anchors, watch
 from signers.rules.announce import announce
 from signers.rules.chains import PeerSignatures
@@ -267,6 +267,38 @@ async def test_a_first_attempt_once_intent_or_release_has_expired(
     stage.advance(7200 - (stage.clock[0] - stage.world.now))
     with refused(Tag.AUTHORITY_EXPIRED):
         await sign(stage[0], stage.signing(intent, receipts))
+
+
+@pytest.mark.parametrize(
+    "request_with",
+    [
+        {"coins": ()},
+        {"coins": (Coin(previous_transaction=bytes(PREVIOUS_BYTES_MAX + 1), index=0),)},
+        {"fee_units": 10**9},
+        {"announce_receipts": ()},
+    ],
+    ids=["without inputs", "with inputs too long", "above the fee cap", "without receipts"],
+)
+@refuses(Tag.AUTHORITY_EXPIRED)
+async def test_what_is_over_is_refused_as_over_whatever_it_is_asked_with(
+    stage: Stage, request_with: dict[str, Any]
+) -> None:
+    """Custody counts on that word, and may be unable to ask for anything that could be signed."""
+    intent, receipts = await announced_until(stage, Asset.BTC, intent=7200, release=7200)
+    stage.advance(7200 - (stage.clock[0] - stage.world.now))
+    stage.bitcoin.spend(stage.coins[0])
+    with refused(Tag.AUTHORITY_EXPIRED):
+        await sign(stage[0], stage.signing(intent, receipts, **request_with))
+    assert not stage[0].journal.views.intents[intent.digest].attempts
+
+
+@refuses(Tag.TRANSACTION_SHAPE)
+async def test_what_was_attempted_in_time_is_never_refused_as_over(stage: Stage) -> None:
+    intent, receipts = await announced_until(stage, Asset.BTC, intent=7200, release=7200)
+    await sign(stage[0], stage.signing(intent, receipts))
+    stage.advance(7200)
+    with refused(Tag.TRANSACTION_SHAPE):
+        await sign(stage[0], stage.signing(intent, receipts, coins=()))
 
 
 @pytest.mark.parametrize("asset", Asset)

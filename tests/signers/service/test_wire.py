@@ -8,9 +8,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import grpc
 import pytest
 from bailee.signer.v1 import signer_pb2 as pb
 
+from signers.bitcoin.coins import INPUTS_MAX, PREVIOUS_BYTES_MAX, PREVIOUS_BYTES_TOTAL_MAX
 from signers.peers.port import PeerUnavailable
 from signers.rules import watch
 from signers.rules.receipts import missing
@@ -64,6 +66,29 @@ async def test_bitcoin(wired: Wired) -> None:
         pb.GetReceiptRequest(intent_digest=digest, act=pb.ACT_SIGNED), timeout=SECONDS
     )
     assert read.receipt == second.receipt
+
+
+async def test_a_request_of_the_longest_inputs_and_receipts_is_one_message(wired: Wired) -> None:
+    """What the rules take the wire must not refuse: that is no signed word, and custody waits for one."""
+    digest, _ = await announce_everywhere(wired, Asset.BTC)
+    rest = (PREVIOUS_BYTES_TOTAL_MAX - 5 * PREVIOUS_BYTES_MAX) // (INPUTS_MAX - 5)
+    sizes = [PREVIOUS_BYTES_MAX] * 5 + [rest] * (INPUTS_MAX - 5)
+    request = pb.SignRequest(
+        intent_digest=digest,
+        fee_units=str(FEES[Asset.BTC]),
+        bitcoin_inputs=[
+            pb.SignRequest.BitcoinInput(previous_transaction=bytes(size), output_index=99_999)
+            for size in sizes
+        ],
+        announce_receipts=[b"{" * 65_536] * 32,
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await wired.custody(0).Sign(request, timeout=SECONDS)
+    assert str(raised.value.details()).startswith("statement-malformed"), "the receipts, by the rules"
+    request.bitcoin_inputs[0].previous_transaction += b"\x00"
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await wired.custody(0).Sign(request, timeout=SECONDS)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_ethereum(wired: Wired) -> None:

@@ -27,9 +27,9 @@ _BITCOIN_ATTEMPT = "BTC signing: bitcoin.raw_transaction > signers.sign_bitcoin"
 STEPS: Final = (
     "store.read(to_drive)",
     "store.read(try)",
-    "BTC requested: store.execute(plan)",
+    "BTC requested: bitcoin.raw_transaction > store.execute(plan)",
     *(f"BTC announcing: signers.announce({each}) > store.execute(announce_to)" for each in SIGNERS),
-    "BTC timelocked: bitcoin.fee_rate > store.execute(begin)",
+    "BTC timelocked: bitcoin.raw_transaction > bitcoin.fee_rate > store.execute(begin)",
     *(f"{_BITCOIN_ATTEMPT}({each}){REFUSED} > store.execute(record_refusal)" for each in SIGNERS),
     *(f"{_BITCOIN_ATTEMPT}({each}) > store.execute(ask_bitcoin)" for each in SIGNERS[:2]),
     # The transaction that both signed was not yet written down: one of them is asked once more.

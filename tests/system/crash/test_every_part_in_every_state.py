@@ -96,7 +96,9 @@ def needed(part: str, state: WithdrawalState, asset: Asset) -> bool:
     kind, _, number = part.partition("-")
     of_a_signer = kind in {"signer", "openbao"} and number != "0"
     match state:
-        case WithdrawalState.REQUESTED | WithdrawalState.AWAITING_SIGNATURES:
+        case WithdrawalState.REQUESTED:  # coins are chosen by the length of the transactions that made them
+            return part == "custody" or (part == NODES[asset] and asset is Asset.BTC)
+        case WithdrawalState.AWAITING_SIGNATURES:
             return part == "custody"
         case WithdrawalState.ANNOUNCING:  # to every signer, which looks at its own node
             return of_a_signer or part in {"custody", NODES[asset]}

@@ -15,7 +15,7 @@ from bitcoin.core.script import CScript
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.adapters.block_matching import match_block, transaction_id
+from custody.adapters.block_matching import match_block, transaction_id, without_witnesses
 from custody.application.ports.chains import (
     BitcoinWatch,
     BlockActivity,
@@ -90,6 +90,20 @@ def test_every_transaction_id_of_a_mainnet_block() -> None:
     for each in CBlock.deserialize(mainnet_block()).vtx[:500]:
         assert transaction_id(each.serialize()) == txid_of(each)
         assert transaction_id(each.serialize({"include_witness": False})) == txid_of(each)
+
+
+def test_every_transaction_of_a_mainnet_block_without_its_witnesses() -> None:
+    for each in CBlock.deserialize(mainnet_block()).vtx[:500]:
+        plain_bytes = each.serialize({"include_witness": False})
+        assert without_witnesses(each.serialize()) == without_witnesses(plain_bytes) == plain_bytes
+
+
+@pytest.mark.parametrize("witness", [None, b"", b"w" * 390_000])
+def test_witnesses_are_no_part_of_what_signers_are_shown(witness: bytes | None) -> None:
+    made = transaction(spends=[ELSEWHERE], outputs=[(OURS, 5), (b"\x6a" * 300, 0)], witness=witness)
+    shown = without_witnesses(made.serialize())
+    assert shown == made.serialize({"include_witness": False})
+    assert transaction_id(shown) == txid_of(made)
 
 
 def test_a_coin_that_is_spent_in_the_block_that_made_it() -> None:

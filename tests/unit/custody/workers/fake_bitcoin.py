@@ -128,7 +128,7 @@ class FakeBitcoin:
         found = self._find(txid)
         if found is None:
             raise TransactionNotFound(txid)
-        return bytes(found.serialize())
+        return bytes(found.serialize({"include_witness": False}))
 
     async def broadcast(self, raw: bytes) -> TxId:
         made = CTransaction.deserialize(raw)

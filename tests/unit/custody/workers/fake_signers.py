@@ -20,6 +20,7 @@ from eth_account import Account as EthereumAccount
 from eth_account.messages import encode_defunct
 
 from custody.application.ports.signers import (
+    PREVIOUS_BYTES_TOTAL_MAX,
     BitcoinAttempt,
     CreatedKey,
     EthereumAttempt,
@@ -50,7 +51,8 @@ from tests.factories import SignerParty, World
 class FakeSigner:
     """One signer: announces once, signs what it announced, refuses what the test tells it to.
 
-    Of the rules it has those that a payout can run into by itself: expiry, and the anchor it is bound to.
+    Of the rules it has those that a payout can run into by itself: expiry, the anchor it is bound to, and
+    what it takes of inputs.
     """
 
     party: SignerParty
@@ -63,6 +65,12 @@ class FakeSigner:
     """What each transaction (BTC: unsigned, ETH: signed) is an attempt of."""
     refuses: Tag | None = None
     corrupts: bool = False
+    misstates: Callable[[Envelope], Envelope] | None = None
+    """What it makes of each of its receipts."""
+
+    def state(self, receipt: Envelope) -> Envelope:
+        """The receipt as it leaves."""
+        return receipt if self.misstates is None else self.misstates(receipt)
 
 
 class FakeSigners:
@@ -121,7 +129,7 @@ class FakeSigners:
             receipt = self.world.receipt(found.party, said, Act.ANNOUNCED, at=self.clock())
             found.announced[intent.digest] = self.world.cosign(receipt, found.party)
             found.intents[intent.digest] = said
-        return found.announced[intent.digest]
+        return found.state(found.announced[intent.digest])
 
     async def sign_bitcoin(
         self,
@@ -134,7 +142,9 @@ class FakeSigners:
         partials: Sequence[PartialSignatures] = (),
     ) -> BitcoinAttempt:
         intent = self.each[signer].intents[intent_digest]
-        found = self._attempting(signer, intent)
+        size = sum(len(each.transaction) for each in inputs)
+        unfit = None if 0 < size <= PREVIOUS_BYTES_TOTAL_MAX else Tag.PREVOUT_LIE
+        found = self._attempting(signer, intent, unfit=unfit if inputs else Tag.TRANSACTION_SHAPE)
         assert len(announce_receipts) == 3
         unsigned, signatures = sign_payout(
             account=self.world.account, intent=intent, fee=fee, inputs=inputs, key=found.party.bitcoin_key
@@ -146,7 +156,7 @@ class FakeSigners:
         return BitcoinAttempt(
             unsigned=unsigned,
             partial=PartialSignatures(signer=signer, signatures=signatures),
-            receipt=self.world.cosign(receipt, found.party),
+            receipt=found.state(self.world.cosign(receipt, found.party)),
         )
 
     async def sign_ethereum(
@@ -157,7 +167,7 @@ class FakeSigners:
         raw = sign_transfer(intent=intent, fee=fee, key=found.party.ethereum_key)
         found.signed[raw] = intent
         receipt = self.world.receipt(found.party, intent, Act.SIGNED, at=self.clock())
-        return EthereumAttempt(raw=raw, receipt=self.world.cosign(receipt, found.party))
+        return EthereumAttempt(raw=raw, receipt=found.state(self.world.cosign(receipt, found.party)))
 
     def refuse(self, signer: SignerId, tag: Tag) -> None:
         """From now on this signer refuses, with a signed receipt."""
@@ -173,10 +183,12 @@ class FakeSigners:
             raise self._refusal(found, intent, found.refuses)
         return found
 
-    def _attempting(self, signer: SignerId, intent: Intent) -> FakeSigner:
+    def _attempting(self, signer: SignerId, intent: Intent, *, unfit: Tag | None = None) -> FakeSigner:
         found = self._willing(signer, intent)
         if intent.digest not in found.attempted and self.clock() >= found.ends_at[intent.digest]:
             raise self._refusal(found, intent, Tag.AUTHORITY_EXPIRED)
+        if unfit is not None:
+            raise self._refusal(found, intent, unfit)
         found.attempted.add(intent.digest)
         return found
 

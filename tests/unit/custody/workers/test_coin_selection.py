@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from custody.application.ports.signers import PREVIOUS_BYTES_TOTAL_MAX
 from custody.domain.chain_view import BlockRef
 from custody.domain.deposit import Coin, CoinOrigin, Outpoint
-from custody.workers.coin_selection import CoinsInsufficient, select_coins
+from custody.workers.coin_selection import CoinsInsufficient, InputsTooLong, select_coins
 from signers.statements.amounts import Sats
 from signers.statements.identifiers import AccountId, BlockHash, TxId
 
@@ -59,3 +60,18 @@ def test_a_selection_begins_with_the_anchor_and_takes_no_coin_too_many(
 def test_an_anchor_that_is_not_there_is_waited_for() -> None:
     with pytest.raises(CoinsInsufficient):
         select_coins([coin(1, 100)], Sats(1), anchor=coin(2, 100).outpoint)
+
+
+def test_a_coin_whose_transaction_does_not_fit_is_left_out() -> None:
+    coins = [coin(index, 100 - index) for index in range(5)]
+    third = PREVIOUS_BYTES_TOTAL_MAX // 3
+    sizes = {each.outpoint.txid: third for each in coins[:4]} | {coins[4].outpoint.txid: 2}
+    assert select_coins(coins, Sats(297), sizes=sizes) == tuple(coins[:3])
+    with pytest.raises(InputsTooLong):  # three thirds, and the other two beside them: two bytes are left over
+        select_coins(coins, Sats(298), sizes=sizes)
+    sizes[coins[0].outpoint.txid] -= 2
+    assert select_coins(coins, Sats(298), sizes=sizes) == (*coins[:3], coins[4])
+    with pytest.raises(InputsTooLong):
+        select_coins(coins, Sats(400), sizes=sizes)
+    with pytest.raises(CoinsInsufficient):  # not for their length
+        select_coins(coins[:2], Sats(400), sizes=sizes)

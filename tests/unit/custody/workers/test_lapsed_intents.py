@@ -3,12 +3,14 @@
 import pytest
 
 from custody.application import withdrawals
+from custody.application.ports.chains import TransactionNotFound
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
 from custody.workers.expiry import Expiry
 from custody.workers.pauses import PAUSE_SECONDS_MAX
 from signers.statements.amounts import Asset, Sats, Wei
+from signers.statements.identifiers import BlockHash, SignerId, TxId
 from signers.statements.refusals import Tag
 from tests.factories import BTC, ETH
 from tests.unit.custody.workers.stage import CONFIRMATIONS, Stage
@@ -109,6 +111,80 @@ async def test_signers_that_refuse_as_too_late_are_recorded_and_end_it(asset: As
     assert stage.state(asset) is S.EXPIRED
     paid = await pay_again(stage, asset)
     assert (paid.state, paid.anchor) == (S.SETTLED, first.anchor)
+
+
+async def gone(txid: TxId, *, block: BlockHash | None = None) -> bytes:
+    """What nodes answer once the transaction has left the chain."""
+    raise TransactionNotFound(f"{txid} in {block}")
+
+
+async def signing_and_gone(stage: Stage, *, corrupting: int) -> Withdrawal:
+    """An attempt is on record, signed at most as rubbish by so many; then a coin of it leaves the chain."""
+    first = await announcing(stage, Asset.BTC)
+    await stage.drive()
+    for signer in stage.signers.each.values():
+        signer.refuses = Tag.STALE_TIP
+    for party in stage.world.signers[:corrupting]:
+        stage.signers.each[party.signer].refuses = None
+        stage.signers.each[party.signer].corrupts = True
+    stage.pass_time(700)
+    await stage.drive()
+    for signer in stage.signers.each.values():
+        signer.refuses = None
+    stage.bitcoin.raw_transaction = gone  # type: ignore[method-assign] # as the chain is by now
+    return first
+
+
+def said(stage: Stage, tag: Tag) -> set[SignerId]:
+    refusals = stage.present(Asset.BTC).refusals
+    return {answer.signer for answer in refusals if tag in answer.tags}
+
+
+async def test_an_attempt_that_cannot_be_asked_for_any_more_ends_once_it_is_over() -> None:
+    """A coin of it left the chain: no request can be made, and only the signers' word gives the hold back."""
+    stage = Stage()
+    first = await signing_and_gone(stage, corrupting=0)
+    held = stage.custody.balances(Asset.BTC).withdrawing
+    stage.pass_time(PAUSE_SECONDS_MAX)
+    await stage.drive()
+    assert held > 0
+    assert not said(stage, Tag.TRANSACTION_SHAPE), "no signer is asked in vain while it could sign"
+    stage.pass_time(first.expires_at - stage.custody.now)
+    await stage.drive()
+    assert said(stage, Tag.AUTHORITY_EXPIRED) == set(stage.signers.each)
+    assert not any(signer.attempted for signer in stage.signers.each.values())
+    await lapse(stage)
+    assert stage.state(Asset.BTC) is S.EXPIRED
+    assert stage.custody.balances(Asset.BTC).withdrawing == 0
+    assert (await pay_again(stage, Asset.ETH)).state is S.SETTLED
+
+
+async def test_who_signed_is_not_asked_without_inputs() -> None:
+    stage = Stage()
+    first = await signing_and_gone(stage, corrupting=2)
+    stage.pass_time(first.expires_at - stage.custody.now)
+    await stage.drive()
+    for _ in range(3):
+        stage.pass_time(PAUSE_SECONDS_MAX)
+        await stage.drive()
+    assert not said(stage, Tag.TRANSACTION_SHAPE)
+    await lapse(stage)
+    assert stage.state(Asset.BTC) is S.SIGNING
+
+
+async def test_no_attempt_begins_that_signers_cannot_be_asked_for() -> None:
+    """So what runs out is over at once, without anybody's word."""
+    stage = Stage()
+    first = await announcing(stage, Asset.BTC)
+    await stage.drive()
+    stage.bitcoin.raw_transaction = gone  # type: ignore[method-assign] # as above
+    stage.pass_time(700)
+    await stage.drive()
+    assert stage.state(Asset.BTC) is S.TIMELOCKED
+    assert not stage.present(Asset.BTC).attempts
+    stage.pass_time(first.expires_at - stage.custody.now)
+    await lapse(stage)
+    assert stage.state(Asset.BTC) is S.EXPIRED
 
 
 async def test_what_one_signer_signed_stays_held() -> None:

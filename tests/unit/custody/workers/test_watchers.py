@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from custody.application import onboarding
 from custody.application.ports.chains import (
     BlockHeader,
     ChainDataInvalid,
@@ -331,3 +332,24 @@ async def test_an_outpoint_of_nobody_is_ignored(stage: Stage) -> None:
     await stage.watch()
     assert not stage.custody.account.halts
     assert deposits(stage) == []
+
+
+async def test_ether_paid_before_the_account_is_active_is_credited_once_it_is() -> None:
+    stage = Stage(active=False)
+    stage.custody.pin()
+    stage.custody.create_account()
+    stage.custody.make_keys()
+    stage.custody.prepare()
+    await stage.watch()
+    stage.ethereum.pay(stage.world.account.ethereum.address, ETH)
+    stage.ethereum.mine(stage.ethereum.final_behind + 1)
+    await stage.watch()
+    assert stage.custody.balances(Asset.ETH).confirmed == 0
+    stage.custody.sign_by_parties()
+    stage.custody.cosign()
+    stage.custody.prove()
+    stage.custody.do(onboarding.activate, onboarding.ActivateAccount(account=stage.custody.account_id))
+    stage.ethereum.mine(stage.ethereum.final_behind + 1)
+    await stage.watch()
+    assert stage.custody.balances(Asset.ETH).available == ETH
+    assert not stage.custody.account.halts

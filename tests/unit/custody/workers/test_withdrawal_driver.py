@@ -1,5 +1,6 @@
 """The driver from request to settlement, and killed at every moment on the way."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from custody.application import withdrawals
 from custody.application.ports.chains import FeeRate
 from custody.domain.account import Halt
+from custody.domain.deposit import Outpoint
 from custody.domain.identifiers import WithdrawalId
 from custody.domain.withdrawal import Withdrawal
 from custody.domain.withdrawal_states import WithdrawalState
@@ -14,9 +16,13 @@ from custody.workers import withdrawal_driver
 from custody.workers.chain_health import SILENCE_SECONDS_MAX
 from signers.statements.allowlist import BitcoinDestination, EthereumDestination
 from signers.statements.amounts import Asset, Sats
+from signers.statements.envelope import Envelope
+from signers.statements.identifiers import Digest, TxId
+from signers.statements.receipt import Receipt
 from signers.statements.refusals import Tag
 from tests.factories import BTC, ETH
-from tests.unit.custody.workers.stage import Kill, Killed, Stage
+from tests.unit.custody.adapters.blocks import transaction
+from tests.unit.custody.workers.stage import CONFIRMATIONS, Kill, Killed, Stage
 
 MOMENTS_MAX = 400
 
@@ -204,6 +210,143 @@ async def test_a_signed_refusal_is_written_down_and_asked_again_later() -> None:
     stage.pass_time(10)
     await stage.drive()
     assert stage.state(Asset.BTC) is WithdrawalState.TIMELOCKED
+
+
+# A signer whose receipts are none.
+
+
+def unsigned(_: Stage, receipt: Envelope) -> Envelope:
+    return Envelope(receipt.payload_type, receipt.payload)
+
+
+def of_another_intent(stage: Stage, receipt: Envelope) -> Envelope:
+    told = Receipt.read(receipt, network=stage.world.network)
+    return stage.world.cosign(replace(told, intent_digest=Digest("ab" * 32)), stage.world.signers[0])
+
+
+def malformed(_: Stage, receipt: Envelope) -> Envelope:
+    return Envelope(receipt.payload_type, b"{}")
+
+
+def anothers(stage: Stage, receipt: Envelope) -> Envelope:
+    """The second signer's, as soon as that has announced."""
+    announced = stage.signers.each[stage.world.signers[1].signer].announced
+    return next(iter(announced.values()), unsigned(stage, receipt))
+
+
+@pytest.mark.parametrize("asset", Asset)
+@pytest.mark.parametrize("misstate", [unsigned, of_another_intent, malformed, anothers])
+async def test_a_signer_that_announces_with_no_receipt_holds_up_no_other(
+    asset: Asset, misstate: Callable[[Stage, Envelope], Envelope]
+) -> None:
+    stage = await funded(asset)
+    await stage.watch()
+    await stage.drive()
+    stage.custody.agree(stage.present(asset))
+    first, *others = (party.signer for party in stage.world.signers)
+    stage.signers.each[first].misstates = lambda receipt: misstate(stage, receipt)
+    await stage.drive()
+    for _ in range(3):
+        stage.pass_time(10)
+        await stage.drive()
+    assert [answer.signer for answer in stage.present(asset).announcements] == others
+    stage.signers.each[first].misstates = None
+    stage.pass_time(100)
+    await stage.drive()
+    assert stage.state(asset) is WithdrawalState.TIMELOCKED
+
+
+@pytest.mark.parametrize("misstate", [unsigned, of_another_intent, malformed, anothers])
+async def test_a_signer_that_signs_with_no_receipt_does_not_stop_the_other_two(
+    misstate: Callable[[Stage, Envelope], Envelope],
+) -> None:
+    stage = await funded(Asset.BTC)
+    await announced(stage, Asset.BTC)
+    first, *others = (party.signer for party in stage.world.signers)
+    stage.signers.each[first].misstates = lambda receipt: misstate(stage, receipt)
+    stage.pass_time(700)
+    await stage.drive()
+    assert [partial.signer for partial in stage.present(Asset.BTC).attempts[0].partials] == others
+    await stage.settle(Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+
+
+@pytest.mark.parametrize("misstate", [unsigned, of_another_intent, malformed])
+async def test_a_holder_that_signs_with_no_receipt_sends_nothing_until_it_gives_one(
+    misstate: Callable[[Stage, Envelope], Envelope],
+) -> None:
+    stage = await funded(Asset.ETH)
+    await announced(stage, Asset.ETH)
+    holder = stage.world.account.ethereum.holder
+    stage.signers.each[holder].misstates = lambda receipt: misstate(stage, receipt)
+    stage.pass_time(700)
+    await stage.drive()
+    assert stage.state(Asset.ETH) is WithdrawalState.SIGNING
+    stage.signers.each[holder].misstates = None
+    stage.pass_time(10)
+    await stage.drive()
+    await stage.settle(Asset.ETH)
+    assert_paid_once(stage, Asset.ETH)
+
+
+async def announced(stage: Stage, asset: Asset) -> None:
+    """From funded to the running timelock."""
+    await stage.watch()
+    await stage.drive()
+    stage.custody.agree(stage.present(asset))
+    await stage.drive()
+    assert stage.state(asset) is WithdrawalState.TIMELOCKED
+
+
+# Coins in long transactions.
+
+
+LONG = 900_000
+"""Six such transactions fit into a request to a signer, seven do not."""
+LONG_COIN, SHORT_COIN = BTC * 12 // 100, BTC // 10
+
+
+async def funded_at_length(stage: Stage) -> None:
+    """One coin in a short transaction, and seven larger ones in long ones."""
+    await stage.watch()
+    script = stage.world.account.bitcoin.script_pubkey.raw
+    stage.bitcoin.pay(script, SHORT_COIN)
+    for number in range(7):
+        source = [Outpoint(TxId(f"{number + 1:064x}"), 0)]
+        filler = (b"\x6a" + bytes(LONG), 0)
+        stage.bitcoin.put(transaction(spends=source, outputs=[(script, LONG_COIN), filler]))
+        stage.bitcoin.mine()
+    stage.bitcoin.mine(CONFIRMATIONS)
+    stage.ethereum.mine(stage.ethereum.final_behind + 1)
+    await stage.watch()
+    stage.custody.publish_prices()
+
+
+async def test_coins_that_signers_could_not_be_shown_together_are_not_chosen_together() -> None:
+    stage = Stage()
+    await funded_at_length(stage)
+    asked = stage.custody.request(Sats(BTC * 8 // 10), Sats(50_000), withdrawal=WithdrawalId("out-btc"))
+    await stage.drive()
+    chosen = [stage.custody.ask(lambda uow, at=at: uow.coin(at)) for at in stage.custody.present(asked).coins]
+    assert sorted(coin.amount.units for coin in chosen) == [SHORT_COIN, *[LONG_COIN] * 6]
+    stage.custody.agree(stage.present(Asset.BTC))
+    await stage.drive()
+    stage.pass_time(700)
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.BROADCAST
+
+
+async def test_what_no_coins_that_signers_can_be_shown_cover_is_not_planned() -> None:
+    """Nor ever attempted: it can be cancelled, and it lapses."""
+    stage = Stage()
+    await funded_at_length(stage)
+    stage.custody.request(Sats(BTC * 9 // 10), Sats(50_000), withdrawal=WithdrawalId("out-btc"))
+    await stage.drive()
+    assert stage.state(Asset.BTC) is WithdrawalState.REQUESTED
+    stage.pass_time(stage.present(Asset.BTC).expires_at - stage.custody.now)
+    stage.custody.run(lambda uow: withdrawals.expire_due(uow, now=stage.clock()))
+    assert stage.state(Asset.BTC) is WithdrawalState.EXPIRED
+    assert stage.custody.balances(Asset.BTC).withdrawing == 0
 
 
 async def test_signers_that_announced_what_lapsed_still_announce_the_next_one() -> None:
