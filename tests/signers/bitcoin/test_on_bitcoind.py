@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bitcoin.core import COutPoint, CTransaction, CTxIn, CTxOut, lx
+from bitcoin.core.script import CScript
 
 from deploy.localnet.bitcoind import Bitcoind
 from deploy.localnet.json_rpc import RpcError
-from signers.bitcoin.coins import Coin, Outpoint, dust_limit, require_confirmed
+from signers.bitcoin.coins import PREVIOUS_BYTES_MAX, Coin, Outpoint, dust_limit, require_confirmed
 from signers.bitcoin.construct import UnsignedPayout, build_payout
 from signers.bitcoin.node import BitcoinNode, NodeUnavailable, NodeUnfit
 from signers.bitcoin.sign import combine, sign_payout
@@ -138,6 +140,24 @@ async def test_every_pair_spends_to_the_satoshi(
     assert left is not None
     assert (left.value, left.script) == (Sats(297_000), account.script)
     assert [await node.confirmed_output(outpoint(coin)) for coin in coins] == [None, None]
+
+
+async def test_a_coin_in_a_transaction_as_long_as_a_block_holds_is_paid_out(
+    bitcoind: Bitcoind, node: BitcoinNode, account: material.Material
+) -> None:
+    """Nodes relay none over 400,000 units; a miner may include it, and who pays us may be one."""
+    source = bitcoind.wallet_call("listunspent", 1)[0]
+    spent = CTxIn(COutPoint(lx(source["txid"]), source["vout"]))
+    outputs = [CTxOut(500_000, CScript(account.script)), CTxOut(0, CScript(b"\x6a" + bytes(999_000)))]
+    made = CTransaction([spent], outputs)
+    raw = bitcoind.wallet_call("signrawtransactionwithwallet", made.serialize().hex())["hex"]
+    bitcoind.call("generateblock", bitcoind.new_address(), [raw])
+    without_witnesses = CTransaction.deserialize(bytes.fromhex(raw)).serialize({"include_witness": False})
+    assert 999_000 < len(without_witnesses) <= PREVIOUS_BYTES_MAX
+    coin = Coin(previous_transaction=without_witnesses, index=0)
+    verified, payout = await signed(pay(account, (coin,), 400_000, 3_000), 0, 1)
+    require_confirmed(verified.spent[0], await node.confirmed_output(outpoint(coin)))
+    assert bitcoind.call("sendrawtransaction", payout) == verified.txid
 
 
 async def test_a_higher_fee_replaces_and_a_conflict_never_confirms(
