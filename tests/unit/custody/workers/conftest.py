@@ -1,14 +1,15 @@
 """Drivers outlive what nobody foresaw. A test that does not ask for that must not overlook it."""
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 
 @pytest.fixture(autouse=True)
-def nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Fails where a driver met a fault of the program; a test that means it clears the log."""
-    yield
-    met = [record for record in caplog.get_records("call") if record.levelno >= logging.CRITICAL]
-    assert not met, [record.getMessage() for record in met]
+def lines() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is logged. A fault of the program fails the test, unless it means that and clears the list."""
+    with capture_logs() as logged:
+        yield logged
+    assert not [line for line in logged if line["log_level"] == "critical"]
