@@ -1,5 +1,5 @@
 """The machines drive the workers too: what these outlive must not pass unseen."""
 
-from tests.unit.custody.workers.conftest import logged
+from tests.unit.custody.workers.conftest import lines
 
-__all__ = ["logged"]
+__all__ = ["lines"]
