@@ -169,11 +169,23 @@ def test_a_step_that_loses_or_misspells_any_of_it_is_seen(steps: list[Step]) -> 
 
 
 @pytest.mark.parametrize("asset", list(Asset))
-def test_a_reorganisation_put_another_block_in_the_place_of_the_deposit_s(
-    steps: list[Step], asset: Asset
+def test_every_block_stands_where_it_is_said_to_by_the_node_s_own_word(
+    played: Played, steps: list[Step], asset: Asset
 ) -> None:
-    left = evidence(steps, f"{asset}: a reorganisation reverses a pending deposit")
-    assert left["replaced_by"] != left["block_hash"]
+    reversed_ = evidence(steps, f"{asset}: a reorganisation reverses a pending deposit")
+    credited = evidence(steps, f"{asset}: a deposit is seen, confirmed and credited")
+    settled = evidence(steps, f"{asset}: confirmed and settled")
+    standing = [(reversed_["height"], reversed_["replaced_by"])]
+    standing += [(each["height"], each["block_hash"]) for each in (credited, settled)]
+    assert [block_at(played, asset, height) for height, _ in standing] == [name for _, name in standing]
+    assert reversed_["block_hash"] != reversed_["replaced_by"]
+
+
+def block_at(played: Played, asset: Asset, height: int) -> str:
+    if asset is Asset.BTC:
+        return str(played.net.bitcoind.call("getblockhash", height))
+    block = played.net.anvil.call("eth_getBlockByNumber", hex(height), False)
+    return str(block["hash"]).removeprefix("0x")
 
 
 @pytest.mark.parametrize("asset", list(Asset))
