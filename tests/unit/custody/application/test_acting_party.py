@@ -1,7 +1,7 @@
 """Who acts for a party: its entity in its own role, and nobody else of the same entity."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -44,6 +44,8 @@ class Awaiting:
 
     custody: Custody
     present: Withdrawal
+    asked: list[Callable[[Principal], Any]] = field(default_factory=list)
+    """What was done, to be done again."""
 
     @classmethod
     def build(cls) -> "Awaiting":
@@ -53,7 +55,8 @@ class Awaiting:
         return cls(custody, custody.plan(made, *coins))
 
     def act(self, use_case: Callable[..., Any], command: object, principal: Principal, **more: Any) -> Any:
-        return self.custody.do(use_case, command, principal=principal, **more)
+        self.asked.append(lambda by: self.custody.do(use_case, command, principal=by, **more))
+        return self.asked[-1](principal)
 
     def create(self, principal: Principal) -> Any:
         command = self.custody.withdrawal_command(Wei(ETH), Wei(ETH // 100), withdrawal="w-2")
@@ -116,3 +119,15 @@ def test_a_party_acts_in_its_own_role_alone(act: str, who: str) -> None:
     beside = replace(party, name=f"other.{who}", roles=frozenset(Role) - party.roles)
     unchanged(at.custody, lambda: getattr(at, act)(beside), PrincipalNotAllowed)
     assert getattr(at, act)(party)
+
+
+@pytest.mark.parametrize(
+    ("act", "who"), [each for each in ACTS if each[0] != "create"]
+)  # any party may create
+def test_a_replay_by_who_acts_for_another_party_now(act: str, who: str) -> None:
+    at = Awaiting.build()
+    party: Principal = getattr(at.custody, who)
+    answer = getattr(at, act)(party)
+    assert at.asked[-1](party) == answer
+    moved = replace(at.custody.pledgor if who == "engine" else at.custody.engine, name=party.name)
+    unchanged(at.custody, lambda: at.asked[-1](moved), PrincipalNotAllowed)
