@@ -74,8 +74,8 @@ async def sign(
                 patience_seconds=_PATIENCE_SECONDS,
             )
         else:
-            await pledgor.planned(account, withdrawal, patience_seconds=_PATIENCE_SECONDS)
-            intent = await pledgor.intent(account, withdrawal)
+            planned = await pledgor.planned(account, withdrawal, patience_seconds=_PATIENCE_SECONDS)
+            intent = await pledgor.intent_of(planned, account=account)
             _confirm(context, intent, link.trust.policy, pinned=digest, verb="Sign")
             resource = await pledgor.sign_intent(account, withdrawal, intent_digest=intent.digest)
     _print(context, link.trust, account, resource)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody.client.connection import Connection, new_request_id
 from custody.client.encumbrance_chain import CHAIN_RACES_MAX, EncumbranceChain, Head
-from custody.client.errors import BaileeError, VerificationError
+from custody.client.errors import BaileeError
 from custody.client.names import account_name, lien_name, withdrawal_name
 from custody.client.releases import has_left, is_unsignable
 from custody.client.signing_party import SigningParty
@@ -145,17 +145,14 @@ class MarginEngine(SigningParty):
             VerificationError: the service now shows another intent, or this key released another one for this
                 withdrawal; nothing was signed.
         """
-        intent = await self.intent(account, withdrawal)
-        if intent.digest != intent_digest:
-            raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        resource, intent = await self._agreed(account, withdrawal, intent_digest=intent_digest)
         self.trust.require_signable(intent, now=self.now())
-        resource = await self.withdrawal(account, withdrawal)
         release = self._released(intent, withdrawal, seconds=seconds)
         request = withdrawal_service_pb2.ReleaseWithdrawalRequest(
-            name=withdrawal_name(account, withdrawal),
+            name=resource.name,
             request_id=new_request_id(),
             etag=resource.etag,
-            envelope=self.signed(release),
+            envelope=self._key.sign(release),
         )
         released: withdrawal_pb2.Withdrawal = await self.connection.call(
             self._withdrawals.ReleaseWithdrawal, request
@@ -172,7 +169,7 @@ class MarginEngine(SigningParty):
             intent_digest=intent.digest,
             expires_at=expires_at,
         )
-        self.bind(withdrawal_name(intent.account, withdrawal), intent)
+        self._key.bind(withdrawal_name(intent.account, withdrawal), intent)
         self.record.release(
             SignedRelease(intent=intent, withdrawal=withdrawal, expires_at=release.expires_at)
         )
@@ -206,7 +203,7 @@ class MarginEngine(SigningParty):
             signed = SignedEncumbrance(
                 sequence=statement.sequence,
                 digest=statement.digest,
-                envelope=self.signed(statement),
+                envelope=self._key.sign(statement),
                 request_id=new_request_id(),
                 account_sequence=0,
             )

@@ -26,7 +26,7 @@ from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, Ed25519Key, Seconds, Value
+from signers.statements.identifiers import AccountId, Digest, Ed25519Key, Seconds, Value
 from signers.statements.intent import Intent
 from signers.statements.price import Price
 from signers.statements.receipt import Receipt
@@ -163,6 +163,23 @@ class Reader(Resources):
                 "the intent pays to another destination than the allowlist entry it names"
             )
         return intent
+
+    async def _agreed(
+        self, account: str, withdrawal: str, *, intent_digest: Digest
+    ) -> tuple[withdrawal_pb2.Withdrawal, Intent]:
+        """A withdrawal as it is now, and its intent: the one that was looked at.
+
+        Both come of one answer: a consent that carries this resource's etag is taken for what was verified
+        here, or not at all.
+
+        Raises:
+            VerificationError: it has another intent by now, or one that does not verify.
+        """
+        resource = await self.withdrawal(account, withdrawal)
+        intent = await self.intent_of(resource, account=account)
+        if intent.digest != intent_digest:
+            raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        return resource, intent
 
     async def allowlist_entry(self, account: str, destination_id: str) -> tuple[AllowlistEntry, Envelope]:
         """The entry, decoded here, and its envelope with the pledgor's signature checked.
