@@ -243,7 +243,7 @@ class Reader(Resources):
         released = deducted(self.record.outstanding(report.account))
         return lending_values(report, self.trust.policy, prices=prices, released=released, now=self.now())
 
-    def lendable_value(self, report: Report, prices: Collection[Price]) -> Value:
+    def lending_value(self, report: Report, prices: Collection[Price]) -> Value:
         """The sum of `lending_values`."""
         return Value(str(sum(value.units for value in self.lending_values(report, prices).values())))
 

@@ -186,6 +186,6 @@ async def test_two_processes_that_share_a_record_never_sign_for_one_place(
 
 async def test_reports_and_time_are_the_reader_s(engine: MarginEngine, account: str, world: World) -> None:
     report, prices = await engine.report(account), await engine.verified_prices()
-    assert engine.lendable_value(report, prices).units > 0
+    assert engine.lending_value(report, prices).units > 0
     engine._clock = lambda: float(Seconds(world.now + 3600))
-    assert engine.lendable_value(report, prices).units == 0
+    assert engine.lending_value(report, prices).units == 0

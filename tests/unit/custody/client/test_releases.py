@@ -56,7 +56,7 @@ async def test_what_was_released_is_not_lent_against(
     before = sum(position.lending_value.units for position in report.positions)
     # Half a bitcoin and the fee cap of 50,000 sat, at 100,000 and 40 %.
     gone = (BTC // 2 + 50_000) * 100_000 * 4000 // 10_000
-    assert released.lendable_value(report, await released.verified_prices()).units == before - gone
+    assert released.lending_value(report, await released.verified_prices()).units == before - gone
 
 
 async def test_a_release_counts_even_where_its_answer_got_lost(
@@ -83,7 +83,7 @@ async def test_coins_that_left_and_are_counted_nowhere_end_a_release(
     custody.settle(WITHDRAWAL)
     assert await still_counted(released, custody) == 0
     report, prices = await released.report(account), await released.verified_prices()
-    assert released.lendable_value(report, prices) == str(
+    assert released.lending_value(report, prices) == str(
         sum(p.lending_value.units for p in report.positions)
     )
 
