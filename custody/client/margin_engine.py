@@ -129,6 +129,18 @@ class MarginEngine(SigningParty):
                 self.record.end_release(release.intent.digest)
         return self.record.outstanding(account)
 
+    def end_release(self, account: str, *, intent_digest: Digest) -> None:
+        """Stop counting a release by this party's own knowledge.
+
+        Only where its own node shows, at finality, the anchor spent by another transaction than its payout.
+
+        Raises:
+            LookupError: no release of this intent is outstanding; nothing has changed.
+        """
+        if intent_digest not in {each.intent.digest for each in self.record.outstanding(account)}:
+            raise LookupError(f"no release of {intent_digest} is outstanding for {account}")
+        self.record.end_release(intent_digest)
+
     async def release(
         self, account: str, withdrawal: str, *, intent_digest: Digest, seconds: int | None = None
     ) -> withdrawal_pb2.Withdrawal:

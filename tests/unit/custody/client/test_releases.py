@@ -13,7 +13,7 @@ from custody.client import (
 from custody.client.releases import deducted
 from signers.statements.amounts import Asset, Sats
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import Seconds, TxId
+from signers.statements.identifiers import Digest, Seconds, TxId
 from signers.statements.intent import Intent, OutpointAnchor, Release
 from signers.statements.receipt import Act
 from signers.statements.refusals import Tag
@@ -83,9 +83,7 @@ async def test_coins_that_left_and_are_counted_nowhere_end_a_release(
     custody.settle(WITHDRAWAL)
     assert await still_counted(released, custody) == 0
     report, prices = await released.report(account), await released.verified_prices()
-    assert released.lending_value(report, prices) == str(
-        sum(p.lending_value.units for p in report.positions)
-    )
+    assert released.lending_value(report, prices) == str(sum(p.lending_value.units for p in report.positions))
 
 
 STATES = withdrawal_pb2.Withdrawal
@@ -274,6 +272,26 @@ async def test_a_refusal_that_no_signer_signed_is_evidence_of_a_lie(
     refusals[0].envelope = world.cosign(unsigned, world.signers[1]).to_json()
     with pytest.raises(VerificationError, match="has not signed"):
         await still_counted(released, custody, days=2)
+
+
+# This party's own knowledge.
+
+
+async def test_a_release_that_its_party_ends_is_counted_no_more(
+    released: MarginEngine, account: str, world: World
+) -> None:
+    released.end_release(account, intent_digest=world.intent(Asset.BTC).digest)
+    assert released.record.outstanding(account) == []
+
+
+@pytest.mark.parametrize("change", [{"account": "acct-other"}, {"intent_digest": Digest("ab" * 32)}])
+async def test_what_is_not_outstanding_is_not_ended(
+    released: MarginEngine, account: str, world: World, change: dict[str, Any]
+) -> None:
+    named = {"account": account, "intent_digest": world.intent(Asset.BTC).digest, **change}
+    with pytest.raises(LookupError, match="no release of"):
+        released.end_release(**named)
+    assert len(released.record.outstanding(account)) == 1
 
 
 # An anchor is spent once.
