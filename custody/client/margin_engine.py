@@ -114,6 +114,7 @@ class MarginEngine(SigningParty):
         outstanding = self.record.outstanding(account)
         if not outstanding:
             return []
+        statement = await self.verified_account(account)
         shown = [(each, await self.withdrawal(account, each.withdrawal)) for each in outstanding]
         report = await self.report(account)
         settled = any(resource.state == withdrawal_pb2.Withdrawal.STATE_SETTLED for _, resource in shown)
@@ -122,7 +123,12 @@ class MarginEngine(SigningParty):
         for release, resource in shown:
             if has_left(release, resource, report, ledger):
                 spent.add(release.intent.anchor)
-            elif is_unsignable(release, self._receipts(resource, release.intent), now=self.now()):
+            elif is_unsignable(
+                release,
+                self._receipts(resource, release.intent),
+                could_sign=statement.could_sign(release.intent.asset),
+                now=self.now(),
+            ):
                 self.record.end_release(release.intent.digest)
         for release in outstanding:
             if release.intent.anchor in spent:

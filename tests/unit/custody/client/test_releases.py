@@ -173,9 +173,10 @@ def refuse(
     tag: Tag = Tag.INTENT_EXPIRED,
     after: int = 0,
     announced: bool = False,
+    asset: Asset = Asset.BTC,
 ) -> None:
     """These signers refused the intent, so many seconds after it expired; all had announced it, or none."""
-    intent = custody.world.intent(Asset.BTC)
+    intent = custody.world.intent(asset)
     shown = withdrawal(custody)
     shown.state = STATES.STATE_EXPIRED
     del shown.refusals[:]
@@ -217,6 +218,18 @@ async def test_two_signers_that_will_not_sign_are_not_enough(
     """The third may have signed in time, and the one of the two that lies adds its own."""
     refuse(custody, 0, 2, tag=Tag.AUTHORITY_EXPIRED, announced=True)
     assert await still_counted(released, custody, days=2) == 1
+
+
+@pytest.mark.parametrize(("who", "counted"), [("the holder", 0), ("the others", 1)])
+async def test_an_outflow_of_ether_is_the_holder_s_to_forgo(
+    engine: MarginEngine, custody: FakeCustody, account: str, world: World, who: str, counted: int
+) -> None:
+    custody.show_intent(world.intent(Asset.ETH))
+    await engine.release(account, WITHDRAWAL, intent_digest=world.intent(Asset.ETH).digest)
+    holds = [party.signer == world.account.ethereum.holder for party in world.signers]
+    speaking = [number for number, holder in enumerate(holds) if holder is (who == "the holder")]
+    refuse(custody, *speaking, tag=Tag.AUTHORITY_EXPIRED, announced=True, asset=Asset.ETH)
+    assert await still_counted(engine, custody, days=2) == counted
 
 
 async def test_a_signer_that_signed_does_not_say_that_it_never_will(
