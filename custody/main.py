@@ -54,6 +54,7 @@ from custody.workers.bitcoin_watcher import BitcoinWatcher
 from custody.workers.chain_health import ChainHealth
 from custody.workers.ethereum_watcher import EthereumWatcher
 from custody.workers.expiry import Expiry
+from custody.workers.last_words import LastWords
 from custody.workers.onboarding_driver import OnboardingDriver
 from custody.workers.reconciler import Reconciler
 from custody.workers.report_publisher import ReportPublisher
@@ -183,6 +184,7 @@ def workers(adapters: Adapters, health: ChainHealth) -> Sequence[Worker]:
         ReportPublisher(store=a.store, attestor=a.attestor, health=health, clock=clock),
         Reconciler(store=a.store, bitcoin=a.bitcoin, ethereum=a.ethereum, clock=clock),
         Expiry(store=a.store, clock=clock),
+        LastWords(store=a.store, signers=a.signers, clock=clock),
     )
 
 

@@ -242,10 +242,8 @@ def _is_over(uow: UnitOfWork, withdrawal: Withdrawal, *, now: Seconds) -> bool:
 
 
 def could_sign(statement: Account, asset: Asset) -> tuple[SignerId, ...]:
-    """Whose signatures an outflow can carry. ETH: the one signer that holds the key (single-holder)."""
-    if asset is Asset.ETH:
-        return (statement.ethereum.holder,)
-    return tuple(cosigner.signer for cosigner in statement.bitcoin.cosigners)
+    """Whose signatures an outflow can carry."""
+    return statement.could_sign(asset)
 
 
 def maker_of(withdrawal: Withdrawal, account: PledgeAccount) -> Party:

@@ -10,9 +10,9 @@ from custody.cli.arguments import AccountArgument, OutOption
 from custody.cli.context import Context, Link, command
 from custody.cli.documents import read_agreement, write_envelope
 from custody.cli.faults import UsageError
-from custody.cli.resources import entity_of, last_id, state_of
+from custody.cli.resources import document_of, entity_of, last_id, state_of
 from custody.cli.statement_view import account_summary, statement_json
-from custody.client import Agreement, Custodian, MarginEngine, Pledgor, VerificationError, as_json
+from custody.client import Agreement, Custodian, MarginEngine, Pledgor, VerificationError
 from custody.client.names import account_name
 from custody.client.signing_party import SigningParty
 from signers.statements import multisig
@@ -66,22 +66,17 @@ async def show(context: Context, account: AccountArgument) -> None:
 async def list_accounts(context: Context) -> None:
     """List the accounts that you may see."""
     async with context.connect() as link:
-        documents = [_document(resource) for resource in await link.reader().accounts()]
-    if context.output.as_json:
-        context.output.result({"accounts": documents})
-        return
-    context.output.table(
-        ("account", "state", "pledgor", "secured party", "missing signatures"),
-        [
-            (
-                last_id(document["name"]),
-                state_of(document),
-                entity_of(document, "pledgor"),
-                entity_of(document, "secured_party"),
-                ", ".join(document["missing_signatures"]),
-            )
-            for document in documents
-        ],
+        accounts = [_document(resource) for resource in await link.reader().accounts()]
+    context.output.listing(
+        "accounts",
+        accounts,
+        {
+            "account": lambda account: last_id(account["name"]),
+            "state": state_of,
+            "pledgor": lambda account: entity_of(account, "pledgor"),
+            "secured party": lambda account: entity_of(account, "secured_party"),
+            "missing signatures": lambda account: ", ".join(account["missing_signatures"]),
+        },
     )
 
 
@@ -112,17 +107,14 @@ async def verify(
         compared = _compare(link, statement, agreed)
     if out is not None:
         write_envelope(out, envelope)
-    if context.output.as_json:
-        document = {"addresses": _addresses(statement), "compared_with": compared}
-        context.output.result({**statement_json(statement), **document})
-        return
-    context.output.pairs(
+    context.output.document(
+        {**statement_json(statement), "addresses": _addresses(statement), "compared_with": compared},
         {
             **account_summary(statement),
             "descriptor": multisig.descriptor(statement.bitcoin.keys),
             "verified": "every signature; the parties' keys: "
             + (", ".join(map(_COMPARED.__getitem__, compared)) or "COMPARED WITH NOTHING: give --agreement"),
-        }
+        },
     )
 
 
@@ -175,16 +167,14 @@ def _addresses(statement: Account) -> dict[str, str]:
 
 
 def _document(resource: Any) -> dict[str, Any]:
-    return {name: value for name, value in as_json(resource).items() if name not in _UNVERIFIED}
+    return document_of(resource, without=_UNVERIFIED)
 
 
 def _print(context: Context, resource: Any) -> None:
     document = _document(resource)
-    if context.output.as_json:
-        context.output.result(document)
-        return
     unsigned = "none" if document["statement_digest"] else "nothing to sign yet"
-    context.output.pairs(
+    context.output.document(
+        document,
         {
             "account": last_id(document["name"]),
             "state": state_of(document),
@@ -195,5 +185,5 @@ def _print(context: Context, resource: Any) -> None:
             "statement digest": document["statement_digest"] or "none yet",
             "sequence": document["account_sequence"],
             "addresses": "by `bailee account verify`",
-        }
+        },
     )

@@ -142,12 +142,9 @@ class Context:
         async with Connection(need("server"), credentials) as connection:
             envelope = self._policy_file() or (await read_policy(connection)).envelope
             trust = self.pinned_policy(envelope)
-            record = SigningRecord(self.profile.record_file, root=trust.policy_digest)
-            try:
-                policy = Envelope.from_json(envelope)
+            policy = Envelope.from_json(envelope)
+            with SigningRecord(self.profile.record_file, root=trust.policy_digest) as record:
                 yield Link(connection=connection, trust=trust, policy=policy, record=record, context=self)
-            finally:
-                record.close()
 
     def confirm(self, summary: dict[str, object], digest: Digest, *, pinned: str | None, verb: str) -> None:
         """Let a person read what will be signed, or compare it with the digest that a script pins.

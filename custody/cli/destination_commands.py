@@ -16,9 +16,8 @@ from custody.cli.arguments import (
 from custody.cli.context import Context, command
 from custody.cli.documents import write_envelope
 from custody.cli.faults import UsageError
-from custody.cli.resources import last_id, state_of
+from custody.cli.resources import Resource, document_of, last_id, state_of
 from custody.cli.statement_view import entry_summary, statement_json
-from custody.client import as_json
 from signers.statements.allowlist import BitcoinDestination, ownership_message
 from signers.statements.identifiers import AccountId, DestinationId, Proof
 
@@ -93,20 +92,12 @@ async def show(
             await reader.destination(account, destination),
         )
         entry, envelope = link.trust.verify_destination(shown, statement, destination_id=destination)
-        resource = _document(shown)
+    resource = _document(shown)
     if out is not None:
         write_envelope(out, envelope)
-    if context.output.as_json:
-        context.output.result({"destination": resource, "entry": statement_json(entry)})
-        return
-    context.output.pairs(
-        {
-            **entry_summary(entry),
-            "digest": entry.digest,
-            "state": state_of(resource),
-            "approved by": ", ".join(resource["approving_entities"]) or "nobody",
-            "missing approvals": resource["missing_approvals"],
-        }
+    context.output.document(
+        {"destination": resource, "entry": statement_json(entry)},
+        {**entry_summary(entry), "digest": entry.digest, **_progress(resource)},
     )
 
 
@@ -121,22 +112,17 @@ async def list_destinations(context: Context, account: AccountArgument) -> None:
             name = last_id(resource.name)
             entry, _ = link.trust.verify_destination(resource, statement, destination_id=name)
             rows.append((entry, _document(resource)))
-    if context.output.as_json:
-        documents = [{**resource, "entry": statement_json(entry)} for entry, resource in rows]
-        context.output.result({"destinations": documents})
-        return
-    context.output.table(
-        ("destination", "asset", "to", "state", "approved by"),
-        [
-            (
-                entry.destination_id,
-                entry.destination.asset,
-                destination_text(entry.destination, entry.network),
-                state_of(resource),
-                ", ".join(resource["approving_entities"]),
-            )
-            for entry, resource in rows
-        ],
+    context.output.listing(
+        "destinations",
+        rows,
+        {
+            "destination": lambda row: row[0].destination_id,
+            "asset": lambda row: row[0].destination.asset,
+            "to": lambda row: destination_text(row[0].destination, row[0].network),
+            "state": lambda row: state_of(row[1]),
+            "approved by": lambda row: ", ".join(row[1]["approving_entities"]),
+        },
+        document=lambda row: {**row[1], "entry": statement_json(row[0])},
     )
 
 
@@ -151,20 +137,24 @@ def _proof(text: str | None, file: Path | None) -> Proof:
 
 def _document(resource: Any) -> dict[str, Any]:
     """Without the address that the service writes: the entry has it as the pledgor signed it."""
-    return {name: value for name, value in as_json(resource).items() if name != "address"}
+    return document_of(resource, without=("address",))
+
+
+def _progress(resource: Resource) -> dict[str, object]:
+    return {
+        "state": state_of(resource),
+        "approved by": ", ".join(resource["approving_entities"]) or "nobody",
+        "missing approvals": resource["missing_approvals"],
+    }
 
 
 def _print(context: Context, shown: Any) -> None:
     resource = _document(shown)
-    if context.output.as_json:
-        context.output.result(resource)
-        return
-    context.output.pairs(
+    context.output.document(
+        resource,
         {
             "destination": resource["name"],
-            "state": state_of(resource),
             "digest": resource["statement_digest"],
-            "approved by": ", ".join(resource["approving_entities"]) or "nobody",
-            "missing approvals": resource["missing_approvals"],
-        }
+            **_progress(resource),
+        },
     )

@@ -29,8 +29,7 @@ async def show(context: Context, file: KeyFile) -> None:
 
 
 def _print(context: Context, file: Path, key: Ed25519Key) -> None:
-    document = {"file": str(file), "public_key": str(key), "key_id": str(key.key_id)}
-    if context.output.as_json:
-        context.output.result(document)
-    else:
-        context.output.pairs({"file": file, "public key": key, "key id": key.key_id})
+    context.output.document(
+        {"file": str(file), "public_key": str(key), "key_id": str(key.key_id)},
+        {"file": file, "public key": key, "key id": key.key_id},
+    )

@@ -27,9 +27,7 @@ async def reserve(
     """Hold free units for a while (secured party)."""
     units = parse_amount(amount)
     async with context.connect() as link:
-        resource = await link.margin_engine().reserve(account, lien, units, seconds=seconds)
-        (document,) = await _documents(link, account, resource)
-    _print(context, document)
+        await _print(link, account, await link.margin_engine().reserve(account, lien, units, seconds=seconds))
 
 
 @command(app, "post")
@@ -39,9 +37,7 @@ async def post(
     """Make a reservation stand, wholly or in part; the rest of it is freed (secured party)."""
     units = parse_amount(amount)
     async with context.connect() as link:
-        resource = await link.margin_engine().post(account, lien, units)
-        (document,) = await _documents(link, account, resource)
-    _print(context, document)
+        await _print(link, account, await link.margin_engine().post(account, lien, units))
 
 
 @command(app, "void")
@@ -57,17 +53,14 @@ async def void(
     """Give a lien back, whole (secured party)."""
     units = None if amount is None else parse_amount(amount)
     async with context.connect() as link:
-        resource = await link.margin_engine().void(account, lien, units)
-        (document,) = await _documents(link, account, resource)
-    _print(context, document)
+        await _print(link, account, await link.margin_engine().void(account, lien, units))
 
 
 @command(app, "show")
 async def show(context: Context, account: AccountArgument, lien: LienArgument) -> None:
     """Show one lien, as the secured party signed it."""
     async with context.connect() as link:
-        (document,) = await _documents(link, account, await link.reader().lien(account, lien))
-    _print(context, document)
+        await _print(link, account, await link.reader().lien(account, lien))
 
 
 @command(app, "list")
@@ -75,21 +68,16 @@ async def list_liens(context: Context, account: AccountArgument) -> None:
     """List an account's liens, each as the secured party signed it."""
     async with context.connect() as link:
         liens = await _documents(link, account, *await link.reader().liens(account))
-    if context.output.as_json:
-        context.output.result({"liens": liens})
-        return
-    context.output.table(
-        ("lien", "amount", "state", "encumbrance", "digest"),
-        [
-            (
-                last_id(lien["name"]),
-                amount_of_resource(lien.get("amount")),
-                state_of(lien),
-                lien["encumbrance_sequence"],
-                lien["statement_digest"],
-            )
-            for lien in liens
-        ],
+    context.output.listing(
+        "liens",
+        liens,
+        {
+            "lien": lambda lien: last_id(lien["name"]),
+            "amount": lambda lien: amount_of_resource(lien.get("amount")),
+            "state": state_of,
+            "encumbrance": lambda lien: lien["encumbrance_sequence"],
+            "digest": lambda lien: lien["statement_digest"],
+        },
     )
 
 
@@ -101,11 +89,10 @@ async def _documents(link: Link, account: str, *resources: Any) -> list[dict[str
     return [as_json(resource) for resource in resources]
 
 
-def _print(context: Context, lien: dict[str, Any]) -> None:
-    if context.output.as_json:
-        context.output.result(lien)
-        return
-    context.output.pairs(
+async def _print(link: Link, account: str, resource: Any) -> None:
+    (lien,) = await _documents(link, account, resource)
+    link.context.output.document(
+        lien,
         {
             "lien": lien["name"],
             "amount": amount_of_resource(lien.get("amount")),
@@ -113,5 +100,5 @@ def _print(context: Context, lien: dict[str, Any]) -> None:
             "encumbrance": lien["encumbrance_sequence"],
             "digest": lien["statement_digest"],
             "account sequence": lien["account_sequence"],
-        }
+        },
     )

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from custody.cli.faults import Fault
 
+R = TypeVar("R")
 _PIPE_WIDTH: Final = 1000
 """Where nobody looks at a screen, nothing is broken into lines."""
 
@@ -48,7 +49,35 @@ class Output:
             line = Text.assemble((printable(name).ljust(width), "bold"), "  ", printable(value))
             console.print(line, soft_wrap=True)  # a descriptor or digest is copied whole
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    def document(self, value: Mapping[str, Any], pairs: Mapping[str, object]) -> None:
+        """One thing: its document for programs, names and what they are for people."""
+        if self.as_json:
+            self.result(value)
+        else:
+            self.pairs(pairs)
+
+    def listing(
+        self,
+        name: str,
+        rows: Sequence[R],
+        columns: Mapping[str, Callable[[R], object]],
+        *,
+        document: Callable[[R], Any] = lambda row: row,
+    ) -> None:
+        """Several things of a kind: their documents under one name for programs, a table for people.
+
+        Args:
+            name: of the kind, in the plural.
+            rows: the things.
+            columns: each heading, and what stands under it.
+            document: of a row, where a row is not its own document.
+        """
+        if self.as_json:
+            self.result({name: [document(row) for row in rows]})
+        else:
+            self.table(columns, [[cell(row) for cell in columns.values()] for row in rows])
+
+    def table(self, columns: Iterable[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows under columns, or that there are none."""
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in columns:

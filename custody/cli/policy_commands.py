@@ -95,17 +95,12 @@ async def show(
 
 
 def _print(context: Context, policy: Policy) -> None:
-    if context.output.as_json:
-        context.output.result(statement_json(policy))
-    else:
-        context.output.pairs({"digest": policy.digest, **policy_summary(policy)})
+    context.output.document(statement_json(policy), {"digest": policy.digest, **policy_summary(policy)})
 
 
 def _print_signatures(context: Context, envelope: Envelope, file: Path) -> None:
     signatures = [str(signature.keyid) for signature in envelope.signatures]
-    if context.output.as_json:
-        context.output.result({"file": str(file), "digest": envelope.digest, "signatures": signatures})
-    else:
-        context.output.pairs(
-            {"file": file, "digest": envelope.digest, "signatures": ", ".join(signatures) or "none"}
-        )
+    context.output.document(
+        {"file": str(file), "digest": envelope.digest, "signatures": signatures},
+        {"file": file, "digest": envelope.digest, "signatures": ", ".join(signatures) or "none"},
+    )

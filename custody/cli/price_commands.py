@@ -29,20 +29,15 @@ async def publish(
     async with context.connect() as link:
         published = [as_json(resource) for resource in await link.publisher().publish(prices)]
         currency = link.trust.policy.prices.currency
-    if context.output.as_json:
-        context.output.result({"prices": published})
-        return
-    context.output.table(
-        ("price", "of one coin", "sequence", "digest"),
-        [
-            (
-                last_id(p["name"]),
-                value_text(int(p["units"]), currency),
-                p["publisher_sequence"],
-                p["statement_digest"],
-            )
-            for p in published
-        ],
+    context.output.listing(
+        "prices",
+        published,
+        {
+            "price": lambda price: last_id(price["name"]),
+            "of one coin": lambda price: value_text(int(price["units"]), currency),
+            "sequence": lambda price: price["publisher_sequence"],
+            "digest": lambda price: price["statement_digest"],
+        },
     )
 
 
@@ -51,10 +46,15 @@ async def list_prices(context: Context) -> None:
     """List the latest prices, each verified by its publisher's key."""
     async with context.connect() as link:
         prices = await link.reader().verified_prices()
-    if context.output.as_json:
-        context.output.result({"prices": [statement_json(price) for price in prices]})
-        return
-    context.output.table(
-        ("publisher", "asset", "price", "observed", "digest"),
-        [(p.publisher, p.asset, value_text(p.price, p.currency), when(p.at), p.digest) for p in prices],
+    context.output.listing(
+        "prices",
+        prices,
+        {
+            "publisher": lambda price: price.publisher,
+            "asset": lambda price: price.asset,
+            "price": lambda price: value_text(price.price, price.currency),
+            "observed": lambda price: when(price.at),
+            "digest": lambda price: price.digest,
+        },
+        document=statement_json,
     )

@@ -10,7 +10,7 @@ from custody.cli.context import Context, command
 from custody.cli.documents import read_envelope
 from custody.cli.quantities import value_text
 from custody.cli.report_view import Findings, report_json, report_pairs
-from custody.cli.resources import amount_of_resource, last_id, state_of
+from custody.cli.resources import Resource, amount_of_resource, last_id, state_of
 from custody.cli.statement_view import (
     CheckedSignature,
     check_signatures,
@@ -39,22 +39,17 @@ async def list_deposits(context: Context, account: AccountArgument) -> None:
     """List an account's deposits."""
     async with context.connect() as link:
         rows = [as_json(resource) for resource in await link.reader().deposits(account)]
-    if context.output.as_json:
-        context.output.result({"deposits": rows})
-        return
-    context.output.table(
-        ("deposit", "amount", "state", "confirmations", "transaction", "block"),
-        [
-            (
-                last_id(row["name"]),
-                amount_of_resource(row.get("amount")),
-                state_of(row),
-                row["confirmations"],
-                f"{row['transaction_id']}:{row['output_index']}" if "output_index" in row else "-",
-                f"{row['block_height']} {row['block_hash']}",
-            )
-            for row in rows
-        ],
+    context.output.listing(
+        "deposits",
+        rows,
+        {
+            "deposit": lambda row: last_id(row["name"]),
+            "amount": lambda row: amount_of_resource(row.get("amount")),
+            "state": state_of,
+            "confirmations": lambda row: row["confirmations"],
+            "transaction": _outpoint,
+            "block": lambda row: f"{row['block_height']} {row['block_hash']}",
+        },
     )
 
 
@@ -63,23 +58,18 @@ async def list_postings(context: Context, account: AccountArgument) -> None:
     """List the whole ledger of an account, oldest first."""
     async with context.connect() as link:
         rows = [as_json(resource) for resource in await link.reader().postings(account)]
-    if context.output.as_json:
-        context.output.result({"postings": rows})
-        return
-    context.output.table(
-        ("sequence", "amount", "from", "to", "cause", "resource", "time"),
-        [
-            (
-                row["account_sequence"],
-                amount_of_resource(row.get("amount")),
-                row["debit"],
-                row["credit"],
-                state_of(row, "cause", prefix="CAUSE_"),
-                row["resource"],
-                row.get("create_time", "-"),
-            )
-            for row in rows
-        ],
+    context.output.listing(
+        "postings",
+        rows,
+        {
+            "sequence": lambda row: row["account_sequence"],
+            "amount": lambda row: amount_of_resource(row.get("amount")),
+            "from": lambda row: row["debit"],
+            "to": lambda row: row["credit"],
+            "cause": lambda row: state_of(row, "cause", prefix="CAUSE_"),
+            "resource": lambda row: row["resource"],
+            "time": lambda row: row.get("create_time", "-"),
+        },
     )
 
 
@@ -99,10 +89,7 @@ async def show_report(
         findings = Findings(
             evidence=reader.evidence(report, prices), lending_values=reader.lending_values(report, prices)
         )
-    if context.output.as_json:
-        context.output.result(report_json(report, findings))
-    else:
-        context.output.pairs(report_pairs(report, findings))
+    context.output.document(report_json(report, findings), report_pairs(report, findings))
 
 
 @command(receipts, "show")
@@ -165,6 +152,10 @@ async def watch(
                 context.output.text(_event_text(event))
             if snapshot and event.kind is EventKind.HEARTBEAT:
                 return
+
+
+def _outpoint(deposit: Resource) -> str:
+    return f"{deposit['transaction_id']}:{deposit['output_index']}" if "output_index" in deposit else "-"
 
 
 def _pinned_policy(context: Context) -> Policy | None:

@@ -1,13 +1,18 @@
 """Parts of the API's resources as tables show them. The service chose every value."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from custody.cli.quantities import amount_text
-from custody.client import VerificationError
+from custody.client import VerificationError, as_json
 from signers.statements.amounts import Asset, amount_of, parse_units
 
 Resource = Mapping[str, Any]
+
+
+def document_of(resource: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """A resource as JSON, without fields that a signed statement beside it has, or that nobody verified."""
+    return {name: value for name, value in as_json(resource).items() if name not in without}
 
 
 def amount_of_resource(document: Resource | None) -> str:

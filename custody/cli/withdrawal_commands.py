@@ -9,9 +9,9 @@ from custody.cli.context import Context, command
 from custody.cli.documents import write_envelope
 from custody.cli.faults import UsageError
 from custody.cli.quantities import parse_amount
-from custody.cli.resources import Resource, amount_of_resource, last_id, state_of
+from custody.cli.resources import Resource, amount_of_resource, document_of, last_id, state_of
 from custody.cli.statement_view import intent_summary, statement_json, when
-from custody.client import TrustRoot, VerificationError, as_json
+from custody.client import TrustRoot, VerificationError
 from signers.statements.envelope import Envelope
 from signers.statements.intent import Intent
 from signers.statements.policy import Policy
@@ -74,8 +74,8 @@ async def sign(
                 patience_seconds=_PATIENCE_SECONDS,
             )
         else:
-            await pledgor.planned(account, withdrawal, patience_seconds=_PATIENCE_SECONDS)
-            intent = await pledgor.intent(account, withdrawal)
+            planned = await pledgor.planned(account, withdrawal, patience_seconds=_PATIENCE_SECONDS)
+            intent = await pledgor.intent_of(planned, account=account)
             _confirm(context, intent, link.trust.policy, pinned=digest, verb="Sign")
             resource = await pledgor.sign_intent(account, withdrawal, intent_digest=intent.digest)
     _print(context, link.trust, account, resource)
@@ -130,13 +130,12 @@ async def show(
     document = _document(link.trust, account, resource)
     if out is not None:
         write_envelope(out, _signed_intent(resource.intent_envelope, intent))
-    if context.output.as_json:
-        decoded = None if intent is None else statement_json(intent)
-        context.output.result({"withdrawal": document, "intent": decoded})
-        return
-    decoded = {} if intent is None else intent_summary(intent, link.trust.policy)
+    summary = {} if intent is None else intent_summary(intent, link.trust.policy)
     digest = "none yet" if intent is None else intent.digest
-    context.output.pairs({"withdrawal": document["name"], **decoded, "digest": digest, **_progress(document)})
+    context.output.document(
+        {"withdrawal": document, "intent": None if intent is None else statement_json(intent)},
+        {"withdrawal": document["name"], **summary, "digest": digest, **_progress(document)},
+    )
 
 
 @command(app, "list")
@@ -145,42 +144,33 @@ async def list_withdrawals(context: Context, account: AccountArgument) -> None:
     async with context.connect() as link:
         shown = await link.reader().withdrawals(account)
         withdrawals = [_document(link.trust, account, resource) for resource in shown]
-    if context.output.as_json:
-        context.output.result({"withdrawals": withdrawals})
-        return
-    context.output.table(
-        ("withdrawal", "amount", "destination", "state", "intent digest"),
-        [
-            (
-                last_id(each["name"]),
-                amount_of_resource(each.get("amount")),
-                last_id(each["destination"]),
-                state_of(each),
-                each["intent_digest"],
-            )
-            for each in withdrawals
-        ],
+    context.output.listing(
+        "withdrawals",
+        withdrawals,
+        {
+            "withdrawal": lambda each: last_id(each["name"]),
+            "amount": lambda each: amount_of_resource(each.get("amount")),
+            "destination": lambda each: last_id(each["destination"]),
+            "state": state_of,
+            "intent digest": lambda each: each["intent_digest"],
+        },
     )
 
 
 def print_receipts(context: Context, receipts: list[Receipt]) -> None:
     """The signers' own words, each verified by its signer's key."""
-    if context.output.as_json:
-        context.output.result({"receipts": [statement_json(receipt) for receipt in receipts]})
-        return
-    context.output.table(
-        ("signer", "act", "tags", "at", "journal", "SHA-256 of the unsigned payload"),
-        [
-            (
-                receipt.signer,
-                receipt.act,
-                ", ".join(receipt.tags),
-                when(receipt.at),
-                receipt.journal_sequence,
-                receipt.transaction or "-",
-            )
-            for receipt in receipts
-        ],
+    context.output.listing(
+        "receipts",
+        receipts,
+        {
+            "signer": lambda receipt: receipt.signer,
+            "act": lambda receipt: receipt.act,
+            "tags": lambda receipt: ", ".join(receipt.tags),
+            "at": lambda receipt: when(receipt.at),
+            "journal": lambda receipt: receipt.journal_sequence,
+            "SHA-256 of the unsigned payload": lambda receipt: receipt.transaction or "-",
+        },
+        document=statement_json,
     )
 
 
@@ -222,15 +212,13 @@ def _document(trust: TrustRoot, account: str, resource: Any) -> dict[str, Any]:
     Without the address that the service writes: the intent has it as everybody signed it.
     """
     trust.verify_withdrawal(resource, account=account)
-    return {name: value for name, value in as_json(resource).items() if name != "destination_address"}
+    return document_of(resource, without=("destination_address",))
 
 
 def _print(context: Context, trust: TrustRoot, account: str, resource: Any) -> None:
     document = _document(trust, account, resource)
-    if context.output.as_json:
-        context.output.result(document)
-        return
-    context.output.pairs(
+    context.output.document(
+        document,
         {
             "withdrawal": document["name"],
             "amount": amount_of_resource(document.get("amount")),
@@ -238,5 +226,5 @@ def _print(context: Context, trust: TrustRoot, account: str, resource: Any) -> N
             "destination": last_id(document["destination"]),
             "intent digest": document["intent_digest"] or "none yet",
             **_progress(document),
-        }
+        },
     )

@@ -14,14 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from custody.client.connection import Connection, new_request_id
 from custody.client.copies import check_destination
 from custody.client.errors import VerificationError
-from custody.client.names import destination_name, withdrawal_name
 from custody.client.reader import Reader
+from custody.client.recorded_key import RecordedKey
 from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
-from signers.statements.envelope import public_key_of, sign
 from signers.statements.identifiers import Digest, EntityId
 from signers.statements.policy import Role
-from signers.statements.statement import Statement
 
 
 class Approver(Reader):
@@ -45,8 +43,8 @@ class Approver(Reader):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(connection, trust, record=record, clock=clock)
-        self._key = key
-        self.public_key = public_key_of(key)
+        self._key = RecordedKey(key, self.record)
+        self.public_key = self._key.public_key
         self._approvals = approval_service_pb2_grpc.ApprovalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
 
     @property
@@ -76,19 +74,15 @@ class Approver(Reader):
             VerificationError: the service now shows another intent, this key signed another one, or its
                 entity asked for it; nothing was signed.
         """
-        intent = await self.intent(account, withdrawal)
-        if intent.digest != intent_digest:
-            raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        resource, intent = await self._agreed(account, withdrawal, intent_digest=intent_digest)
         if intent.maker == self.entity:
             raise VerificationError(f"{intent.maker} asked for it and may not approve it")
         self.trust.require_signable(intent, now=self.now())
-        current = await self.withdrawal(account, withdrawal)
-        self._bind(withdrawal_name(account, withdrawal), intent)
         request = approval_service_pb2.ApproveWithdrawalRequest(
-            name=withdrawal_name(account, withdrawal),
+            name=resource.name,
             request_id=new_request_id(),
-            etag=current.etag,
-            envelope=sign(self._key, intent.envelope()).to_json(),
+            etag=resource.etag,
+            envelope=self._key.sign_about(resource.name, intent),
         )
         approved: withdrawal_pb2.Withdrawal = await self.connection.call(
             self._approvals.ApproveWithdrawal, request
@@ -104,26 +98,21 @@ class Approver(Reader):
             VerificationError: the service now shows another entry, this key signed another one, or its
                 entity is the pledgor; nothing was signed.
         """
-        entry, _ = await self.allowlist_entry(account, destination_id)
+        statement = await self.verified_account(account)
+        resource = await self.destination(account, destination_id)
+        entry, _ = self.trust.verify_destination(resource, statement, destination_id=destination_id)
         if entry.digest != entry_digest:
             raise VerificationError(f"the entry is now {entry.digest}, not {entry_digest}")
-        statement = await self.verified_account(account)
         if statement.pledgor.entity == self.entity:
             raise VerificationError(f"{self.entity} asked for it and may not approve it")
-        current = await self.destination(account, destination_id)
-        self._bind(destination_name(account, destination_id), entry)
         request = approval_service_pb2.ApproveDestinationRequest(
-            name=destination_name(account, destination_id),
+            name=resource.name,
             request_id=new_request_id(),
-            etag=current.etag,
-            envelope=sign(self._key, entry.envelope()).to_json(),
+            etag=resource.etag,
+            envelope=self._key.sign_about(resource.name, entry),
         )
         approved: destination_pb2.Destination = await self.connection.call(
             self._approvals.ApproveDestination, request
         )
         check_destination(approved, entry)
         return approved
-
-    def _bind(self, subject: str, statement: Statement) -> None:
-        envelope = statement.envelope()
-        self.record.bind(self.public_key, subject, digest=envelope.digest, envelope=envelope.to_json())

@@ -4,7 +4,6 @@ from bailee.custody.v1 import account_pb2, account_service_pb2
 
 from custody.client.agreement import Agreement
 from custody.client.connection import new_request_id
-from custody.client.names import account_name
 from custody.client.signing_party import SigningParty
 from signers.statements.account import Party
 
@@ -42,7 +41,7 @@ class Custodian(SigningParty):
         """
         current = await self.account(account)
         request = account_service_pb2.LiftHaltRequest(
-            name=account_name(account), request_id=new_request_id(), etag=current.etag, halt=halt
+            name=current.name, request_id=new_request_id(), etag=current.etag, halt=halt
         )
         lifted: account_pb2.Account = await self.connection.call(self._accounts.LiftHalt, request)
         return lifted

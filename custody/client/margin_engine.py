@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody.client.connection import Connection, new_request_id
 from custody.client.encumbrance_chain import CHAIN_RACES_MAX, EncumbranceChain, Head
-from custody.client.errors import BaileeError, VerificationError
+from custody.client.errors import BaileeError
 from custody.client.names import account_name, lien_name, withdrawal_name
 from custody.client.releases import has_left, is_unsignable
 from custody.client.signing_party import SigningParty
@@ -114,6 +114,7 @@ class MarginEngine(SigningParty):
         outstanding = self.record.outstanding(account)
         if not outstanding:
             return []
+        statement = await self.verified_account(account)
         shown = [(each, await self.withdrawal(account, each.withdrawal)) for each in outstanding]
         report = await self.report(account)
         settled = any(resource.state == withdrawal_pb2.Withdrawal.STATE_SETTLED for _, resource in shown)
@@ -122,12 +123,29 @@ class MarginEngine(SigningParty):
         for release, resource in shown:
             if has_left(release, resource, report, ledger):
                 spent.add(release.intent.anchor)
-            elif is_unsignable(release, self._receipts(resource, release.intent), now=self.now()):
+            elif is_unsignable(
+                release,
+                self._receipts(resource, release.intent),
+                could_sign=statement.could_sign(release.intent.asset),
+                now=self.now(),
+            ):
                 self.record.end_release(release.intent.digest)
         for release in outstanding:
             if release.intent.anchor in spent:
                 self.record.end_release(release.intent.digest)
         return self.record.outstanding(account)
+
+    def end_release(self, account: str, *, intent_digest: Digest) -> None:
+        """Stop counting a release by this party's own knowledge.
+
+        Only where its own node shows, at finality, the anchor spent by another transaction than its payout.
+
+        Raises:
+            LookupError: no release of this intent is outstanding; nothing has changed.
+        """
+        if intent_digest not in {each.intent.digest for each in self.record.outstanding(account)}:
+            raise LookupError(f"no release of {intent_digest} is outstanding for {account}")
+        self.record.end_release(intent_digest)
 
     async def release(
         self, account: str, withdrawal: str, *, intent_digest: Digest, seconds: int | None = None
@@ -145,17 +163,14 @@ class MarginEngine(SigningParty):
             VerificationError: the service now shows another intent, or this key released another one for this
                 withdrawal; nothing was signed.
         """
-        intent = await self.intent(account, withdrawal)
-        if intent.digest != intent_digest:
-            raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        resource, intent = await self._agreed(account, withdrawal, intent_digest=intent_digest)
         self.trust.require_signable(intent, now=self.now())
-        resource = await self.withdrawal(account, withdrawal)
         release = self._released(intent, withdrawal, seconds=seconds)
         request = withdrawal_service_pb2.ReleaseWithdrawalRequest(
-            name=withdrawal_name(account, withdrawal),
+            name=resource.name,
             request_id=new_request_id(),
             etag=resource.etag,
-            envelope=self.signed(release),
+            envelope=self._key.sign(release),
         )
         released: withdrawal_pb2.Withdrawal = await self.connection.call(
             self._withdrawals.ReleaseWithdrawal, request
@@ -172,7 +187,7 @@ class MarginEngine(SigningParty):
             intent_digest=intent.digest,
             expires_at=expires_at,
         )
-        self.bind(withdrawal_name(intent.account, withdrawal), intent)
+        self._key.bind(withdrawal_name(intent.account, withdrawal), intent)
         self.record.release(
             SignedRelease(intent=intent, withdrawal=withdrawal, expires_at=release.expires_at)
         )
@@ -206,7 +221,7 @@ class MarginEngine(SigningParty):
             signed = SignedEncumbrance(
                 sequence=statement.sequence,
                 digest=statement.digest,
-                envelope=self.signed(statement),
+                envelope=self._key.sign(statement),
                 request_id=new_request_id(),
                 account_sequence=0,
             )

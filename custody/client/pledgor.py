@@ -9,11 +9,10 @@ from custody.client.amounts import to_amount
 from custody.client.connection import new_request_id
 from custody.client.copies import check_destination
 from custody.client.errors import VerificationError
-from custody.client.names import account_name, destination_name, withdrawal_name
+from custody.client.names import account_name, destination_name
 from custody.client.signing_party import SigningParty
 from signers.statements.allowlist import AllowlistEntry, Destination
 from signers.statements.amounts import Amount
-from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, DestinationId, Digest, Proof, Seconds
 from signers.statements.intent import Intent
 
@@ -42,12 +41,11 @@ class Pledgor(SigningParty):
         """
         await self.verified_account(account)
         entry = self._entry(account, destination_id, destination, proof)
-        self.bind(destination_name(account, destination_id), entry)
         request = account_service_pb2.CreateDestinationRequest(
             parent=account_name(account),
             destination_id=destination_id,
             request_id=new_request_id(),
-            envelope=self.signed(entry),
+            envelope=self._key.sign_about(destination_name(account, destination_id), entry),
         )
         created: destination_pb2.Destination = await self.connection.call(
             self._accounts.CreateDestination, request
@@ -97,16 +95,21 @@ class Pledgor(SigningParty):
             VerificationError: the intent is not what was asked; nothing was signed.
             TimeoutError: there was no intent in time.
         """
-        await self.planned(account, withdrawal, patience_seconds=patience_seconds)
-        intent = await self.intent(account, withdrawal)
+        resource = await self.planned(account, withdrawal, patience_seconds=patience_seconds)
+        intent = await self.intent_of(resource, account=account)
         asked = (DestinationId(destination_id), amount, fee_cap)
         says = (intent.destination_id, intent.amount, intent.fee_cap)
         if says != asked:
             raise VerificationError(f"the intent says {says}, where {asked} was asked")
-        return await self.sign_intent(account, withdrawal, intent_digest=intent.digest)
+        return await self._sign(resource, intent)
 
-    async def planned(self, account: str, withdrawal: str, *, patience_seconds: float = 30.0) -> None:
+    async def planned(
+        self, account: str, withdrawal: str, *, patience_seconds: float = 30.0
+    ) -> withdrawal_pb2.Withdrawal:
         """Wait until the withdrawal has its intent.
+
+        Returns:
+            The withdrawal as it is then; `intent_of` decodes and verifies it.
 
         Raises:
             TimeoutError: there was none in time.
@@ -115,7 +118,7 @@ class Pledgor(SigningParty):
             while True:
                 resource = await self.withdrawal(account, withdrawal)
                 if resource.intent:
-                    return
+                    return resource
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def sign_intent(
@@ -127,20 +130,19 @@ class Pledgor(SigningParty):
             VerificationError: the service now shows another intent, or this key signed another one for this
                 withdrawal; nothing was signed.
         """
-        intent = await self.intent(account, withdrawal)
-        if intent.digest != intent_digest:
-            raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        return await self._sign(*await self._agreed(account, withdrawal, intent_digest=intent_digest))
+
+    async def _sign(self, resource: withdrawal_pb2.Withdrawal, intent: Intent) -> withdrawal_pb2.Withdrawal:
+        """Sign an intent that was verified as that of this resource."""
         if intent.maker != self.entity:
             raise VerificationError(f"the intent's maker is {intent.maker}")
-        self._require_own_destination(account, intent)
+        self._require_own_destination(intent)
         self.trust.require_signable(intent, now=self.now())
-        resource = await self.withdrawal(account, withdrawal)
-        self.bind(withdrawal_name(account, withdrawal), intent)
         request = withdrawal_service_pb2.SignWithdrawalRequest(
-            name=withdrawal_name(account, withdrawal),
+            name=resource.name,
             request_id=new_request_id(),
             etag=resource.etag,
-            envelope=self.signed(intent),
+            envelope=self._key.sign_about(resource.name, intent),
         )
         signed: withdrawal_pb2.Withdrawal = await self.connection.call(
             self._withdrawals.SignWithdrawal, request
@@ -151,11 +153,9 @@ class Pledgor(SigningParty):
         self, account: str, destination_id: str, destination: Destination, proof: Proof
     ) -> AllowlistEntry:
         """The entry to sign: the very same one where it was signed before and its answer got lost."""
-        before = self.record.bound(self.party.public_key, destination_name(account, destination_id))
-        if before is not None:
-            signed = AllowlistEntry.read(Envelope.from_json(before[1]), network=self.trust.network)
-            if (signed.destination, signed.proof) == (destination, proof):
-                return signed
+        signed = self._signed_entry(account, destination_id)
+        if signed is not None and (signed.destination, signed.proof) == (destination, proof):
+            return signed
         now = self.now()
         return AllowlistEntry(
             network=self.trust.network,
@@ -167,12 +167,12 @@ class Pledgor(SigningParty):
             usable_at=Seconds(now + self.trust.policy.allowlist_cooling_seconds),
         )
 
-    def _require_own_destination(self, account: str, intent: Intent) -> None:
+    def _signed_entry(self, account: str, destination_id: str) -> AllowlistEntry | None:
+        bound = self._key.bound(destination_name(account, destination_id))
+        return None if bound is None else AllowlistEntry.read(bound, network=self.trust.network)
+
+    def _require_own_destination(self, intent: Intent) -> None:
         """The destination is the one that this key signed here; nothing is known of other machines."""
-        subject = destination_name(account, intent.destination_id)
-        before = self.record.bound(self.party.public_key, subject)
-        if before is None:
-            return
-        signed = AllowlistEntry.read(Envelope.from_json(before[1]), network=self.trust.network)
-        if signed.destination != intent.destination:
+        signed = self._signed_entry(intent.account, intent.destination_id)
+        if signed is not None and signed.destination != intent.destination:
             raise VerificationError(f"{intent.destination_id} is not the destination that this key signed")

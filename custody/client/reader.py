@@ -1,22 +1,14 @@
-"""Reads that every kind of client has, each verified where there is something to verify."""
+"""What every kind of client reads: each verified where there is something to verify."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection
-from typing import Any, Final
 
 from bailee.custody.v1 import (
-    account_pb2,
     collateral_report_pb2,
     collateral_service_pb2,
-    collateral_service_pb2_grpc,
-    deposit_pb2,
-    destination_pb2,
-    lien_pb2,
     policy_pb2,
     policy_service_pb2,
     policy_service_pb2_grpc,
-    posting_pb2,
-    price_pb2,
     withdrawal_pb2,
 )
 
@@ -24,8 +16,9 @@ from custody.client.connection import Connection
 from custody.client.encumbrance_chain import CHAIN_RACES_MAX, START, EncumbranceChain, Head
 from custody.client.errors import VerificationError
 from custody.client.events import CollateralEvent, read_event
-from custody.client.names import account_name, destination_name, lien_name, report_name, withdrawal_name
+from custody.client.names import account_name, report_name
 from custody.client.releases import deducted
+from custody.client.resources import Resources
 from custody.client.signing_record import BatchMark, SigningRecord
 from custody.client.trust import CLOCK_TOLERANCE_SECONDS, TrustRoot, VerifiedReport
 from custody.client.valuation import cited_prices, is_recent, lending_values, verify_price
@@ -33,20 +26,16 @@ from signers.statements.account import Account
 from signers.statements.allowlist import AllowlistEntry
 from signers.statements.amounts import Asset
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, Ed25519Key, Seconds, Value
+from signers.statements.identifiers import AccountId, Digest, Ed25519Key, Seconds, Value
 from signers.statements.intent import Intent
 from signers.statements.price import Price
 from signers.statements.receipt import Receipt
 from signers.statements.refusals import Refusal
 from signers.statements.report import Report
 
-PAGE_SIZE: Final = 500
-PAGES_MAX: Final = 2_000
-"""A listing ends here: a service that never stops paging must not fill the caller's memory."""
 
-
-class Reader:
-    """What the caller's certificate lets it see.
+class Reader(Resources):
+    """What the caller's certificate lets it see, and what can be verified of it.
 
     Args:
         connection: to the service.
@@ -63,21 +52,14 @@ class Reader:
         record: SigningRecord | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.trust = trust
         self.record = record or SigningRecord(None, root=trust.policy_digest)
         self._clock = clock
-        self._reads = collateral_service_pb2_grpc.CollateralServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
 
     def now(self) -> Seconds:
         """This machine's time, never the service's."""
         return Seconds(int(self._clock()))
-
-    async def account(self, account: str) -> account_pb2.Account:
-        """The account as the service has it; nothing in it is verified."""
-        request = collateral_service_pb2.GetAccountRequest(name=account_name(account))
-        resource: account_pb2.Account = await self._get(self._reads.GetAccount, request)
-        return resource
 
     async def verified_account(self, account: str) -> Account:
         """The account statement, as `account_statement` without its envelope."""
@@ -158,12 +140,6 @@ class Reader:
                 await self._accept(verified.report)
             yield event
 
-    async def withdrawal(self, account: str, withdrawal: str) -> withdrawal_pb2.Withdrawal:
-        """One withdrawal."""
-        request = collateral_service_pb2.GetWithdrawalRequest(name=withdrawal_name(account, withdrawal))
-        resource: withdrawal_pb2.Withdrawal = await self._get(self._reads.GetWithdrawal, request)
-        return resource
-
     async def intent(self, account: str, withdrawal: str) -> Intent:
         """The intent of a withdrawal, decoded here, its destination as the pledgor signed it.
 
@@ -188,6 +164,23 @@ class Reader:
             )
         return intent
 
+    async def _agreed(
+        self, account: str, withdrawal: str, *, intent_digest: Digest
+    ) -> tuple[withdrawal_pb2.Withdrawal, Intent]:
+        """A withdrawal as it is now, and its intent: the one that was looked at.
+
+        Both come of one answer: a consent that carries this resource's etag is taken for what was verified
+        here, or not at all.
+
+        Raises:
+            VerificationError: it has another intent by now, or one that does not verify.
+        """
+        resource = await self.withdrawal(account, withdrawal)
+        intent = await self.intent_of(resource, account=account)
+        if intent.digest != intent_digest:
+            raise VerificationError(f"the intent is now {intent.digest}, not {intent_digest}")
+        return resource, intent
+
     async def allowlist_entry(self, account: str, destination_id: str) -> tuple[AllowlistEntry, Envelope]:
         """The entry, decoded here, and its envelope with the pledgor's signature checked.
 
@@ -207,53 +200,6 @@ class Reader:
         resource = await self.withdrawal(account, withdrawal)
         intent = self.trust.verify_withdrawal(resource, account=account)
         return [] if intent is None else self._receipts(resource, intent)
-
-    async def destination(self, account: str, destination: str) -> destination_pb2.Destination:
-        """One destination as the service has it."""
-        request = collateral_service_pb2.GetDestinationRequest(name=destination_name(account, destination))
-        resource: destination_pb2.Destination = await self._get(self._reads.GetDestination, request)
-        return resource
-
-    async def lien(self, account: str, lien: str) -> lien_pb2.Lien:
-        """One lien."""
-        request = collateral_service_pb2.GetLienRequest(name=lien_name(account, lien))
-        resource: lien_pb2.Lien = await self._get(self._reads.GetLien, request)
-        return resource
-
-    async def accounts(self) -> list[account_pb2.Account]:
-        """Every account in scope."""
-        return await self._pages(
-            "accounts", self._reads.ListAccounts, collateral_service_pb2.ListAccountsRequest()
-        )
-
-    async def destinations(self, account: str) -> list[destination_pb2.Destination]:
-        """Every destination of an account."""
-        request = collateral_service_pb2.ListDestinationsRequest(parent=account_name(account))
-        return await self._pages("destinations", self._reads.ListDestinations, request)
-
-    async def deposits(self, account: str) -> list[deposit_pb2.Deposit]:
-        """Every deposit of an account."""
-        request = collateral_service_pb2.ListDepositsRequest(parent=account_name(account))
-        return await self._pages("deposits", self._reads.ListDeposits, request)
-
-    async def liens(self, account: str) -> list[lien_pb2.Lien]:
-        """Every lien of an account."""
-        request = collateral_service_pb2.ListLiensRequest(parent=account_name(account))
-        return await self._pages("liens", self._reads.ListLiens, request)
-
-    async def withdrawals(self, account: str) -> list[withdrawal_pb2.Withdrawal]:
-        """Every withdrawal of an account."""
-        request = collateral_service_pb2.ListWithdrawalsRequest(parent=account_name(account))
-        return await self._pages("withdrawals", self._reads.ListWithdrawals, request)
-
-    async def postings(self, account: str) -> list[posting_pb2.Posting]:
-        """The whole ledger of an account, in order."""
-        request = collateral_service_pb2.ListPostingsRequest(parent=account_name(account))
-        return await self._pages("postings", self._reads.ListPostings, request)
-
-    async def prices(self) -> list[price_pb2.Price]:
-        """The latest price of every publisher and asset, as the service has it."""
-        return await self._pages("prices", self._reads.ListPrices, collateral_service_pb2.ListPricesRequest())
 
     async def verified_prices(self) -> list[Price]:
         """The latest price of every publisher and asset, each by a publisher's key.
@@ -297,7 +243,7 @@ class Reader:
         released = deducted(self.record.outstanding(report.account))
         return lending_values(report, self.trust.policy, prices=prices, released=released, now=self.now())
 
-    def lendable_value(self, report: Report, prices: Collection[Price]) -> Value:
+    def lending_value(self, report: Report, prices: Collection[Price]) -> Value:
         """The sum of `lending_values`."""
         return Value(str(sum(value.units for value in self.lending_values(report, prices).values())))
 
@@ -373,24 +319,6 @@ class Reader:
             raise VerificationError(f"batch {mark.sequence} after {before.sequence}: reports went back")
         self.record.see_batch(report.account, mark, previous=batch.previous)
         return mark
-
-    async def _get(self, method: Any, request: Any) -> Any:
-        """One resource, under the name that was asked for."""
-        resource = await self.connection.call(method, request)
-        if resource.name != request.name:
-            raise VerificationError(f"{resource.name} where {request.name} was asked for")
-        return resource
-
-    async def _pages(self, field: str, method: Any, request: Any) -> list[Any]:
-        request.page_size = PAGE_SIZE
-        items: list[Any] = []
-        for _ in range(PAGES_MAX):
-            page = await self.connection.call(method, request)
-            items.extend(getattr(page, field))
-            if not page.next_page_token:
-                return items
-            request.page_token = page.next_page_token
-        raise VerificationError(f"the listing of {field} does not end")
 
 
 async def read_policy(connection: Connection, name: str = "current") -> policy_pb2.Policy:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from signers.statements.identifiers import Digest
 
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS release (
 
 
 class RecordFile:
-    """The database, or memory only. Several processes may share the file.
+    """The database, or memory only; `with` closes it. Several processes may share the file.
 
     Args:
         path: of the file, made for its owner alone; in memory where absent, which protects only as long as
@@ -69,6 +69,12 @@ class RecordFile:
         )
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of the file."""

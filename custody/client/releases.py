@@ -13,9 +13,9 @@ from bailee.custody.v1 import posting_pb2, withdrawal_pb2
 from custody.client.amounts import from_amount
 from custody.client.signing_record import SignedRelease
 from signers.statements.amounts import Asset
-from signers.statements.identifiers import Seconds
+from signers.statements.identifiers import Seconds, SignerId
 from signers.statements.intent import Anchor
-from signers.statements.policy import SIGNER_THRESHOLD, SIGNERS
+from signers.statements.policy import SIGNER_THRESHOLD
 from signers.statements.receipt import Act, Receipt
 from signers.statements.refusals import Tag
 from signers.statements.report import Report
@@ -40,17 +40,25 @@ def deducted(releases: Iterable[SignedRelease]) -> dict[Asset, int]:
     return totals
 
 
-def is_unsignable(release: SignedRelease, receipts: Collection[Receipt], *, now: Seconds) -> bool:
+def is_unsignable(
+    release: SignedRelease,
+    receipts: Collection[Receipt],
+    *,
+    could_sign: Collection[SignerId],
+    now: Seconds,
+) -> bool:
     """Whether too few signers will ever sign its intent, by their own words.
 
     To sign, a signer needs the announcements of *all*, and an honest one never announces what it has refused
     as expired: of as many such refusals as signers can spend, one at least is an honest signer's. That an
-    announced intent will not be signed any more each says for itself alone: there it takes them all, for the
-    one that may lie can still sign, and another one may have signed in time.
+    announced intent will not be signed any more each says for itself alone: there it takes all that could
+    sign, for the one that may lie can still sign, and another one may have signed in time. Of ETH that is the
+    holder alone; one that lies needs no intent.
 
     Args:
         release: as it was signed here.
         receipts: each verified to be a signer's word on this intent.
+        could_sign: whose signatures the outflow can carry, by the account statement.
         now: this machine's time.
     """
     expired = release.intent.expires_at
@@ -61,7 +69,7 @@ def is_unsignable(release: SignedRelease, receipts: Collection[Receipt], *, now:
     never_announced = {r.signer for r in receipts if Tag.INTENT_EXPIRED in r.tags and r.at >= expired}
     never_announced -= announced | signed
     never_signed = never_announced | {r.signer for r in receipts if Tag.AUTHORITY_EXPIRED in r.tags} - signed
-    return len(never_announced) >= SIGNER_THRESHOLD or len(never_signed) == SIGNERS
+    return len(never_announced) >= SIGNER_THRESHOLD or never_signed.issuperset(could_sign)
 
 
 def has_left(

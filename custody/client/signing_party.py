@@ -17,16 +17,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from custody.client.agreement import Agreement
 from custody.client.connection import Connection, new_request_id
 from custody.client.errors import VerificationError
-from custody.client.names import account_name, withdrawal_name
 from custody.client.reader import Reader
+from custody.client.recorded_key import RecordedKey
 from custody.client.signing_record import SigningRecord
 from custody.client.trust import TrustRoot
 from signers.statements.account import Account, Party
-from signers.statements.envelope import Envelope, public_key_of, sign
+from signers.statements.envelope import Envelope
 from signers.statements.identifiers import EntityId
 from signers.statements.refusals import Refusal
 from signers.statements.report import Report
-from signers.statements.statement import Statement
 
 
 class SigningParty(Reader):
@@ -56,8 +55,8 @@ class SigningParty(Reader):
     ) -> None:
         super().__init__(connection, trust, record=record, clock=clock)
         self.entity = entity
-        self.party = Party(entity=entity, public_key=public_key_of(key))
-        self._key = key
+        self._key = RecordedKey(key, self.record)
+        self.party = Party(entity=entity, public_key=self._key.public_key)
         self._own_accounts: set[str] = set()
         self._accounts = account_service_pb2_grpc.AccountServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
         self._withdrawals = withdrawal_service_pb2_grpc.WithdrawalServiceStub(connection.channel)  # type: ignore[no-untyped-call, unused-ignore]
@@ -73,14 +72,6 @@ class SigningParty(Reader):
         self._own_accounts.add(account)
         return statement
 
-    async def proposed_account(self, account: str) -> Account:
-        """The account statement that waits for signatures, its terms checked and this party found in it.
-
-        Raises:
-            VerificationError: do not sign it.
-        """
-        return self._proposed(await self.account(account), account)
-
     async def sign_account(self, account: str, *, agreement: Agreement) -> account_pb2.Account:
         """Sign the account statement, if it says what the parties agreed. One account has one statement.
 
@@ -94,12 +85,11 @@ class SigningParty(Reader):
         resource = await self.account(account)
         statement = self._proposed(resource, account)
         agreement.require(statement)
-        self.bind(account_name(account), statement)
         request = account_service_pb2.SignAccountRequest(
-            name=account_name(account),
+            name=resource.name,
             request_id=new_request_id(),
             etag=resource.etag,
-            envelope=self.signed(statement),
+            envelope=self._key.sign_about(resource.name, statement),
         )
         signed: account_pb2.Account = await self.connection.call(self._accounts.SignAccount, request)
         return signed
@@ -108,26 +98,12 @@ class SigningParty(Reader):
         """End a withdrawal that no signer has announced. For its maker and the custodian."""
         current = await self.withdrawal(account, withdrawal)
         request = withdrawal_service_pb2.CancelWithdrawalRequest(
-            name=withdrawal_name(account, withdrawal), request_id=new_request_id(), etag=current.etag
+            name=current.name, request_id=new_request_id(), etag=current.etag
         )
         cancelled: withdrawal_pb2.Withdrawal = await self.connection.call(
             self._withdrawals.CancelWithdrawal, request
         )
         return cancelled
-
-    def signed(self, statement: Statement) -> bytes:
-        """The statement in an envelope with this party's signature alone."""
-        return sign(self._key, statement.envelope()).to_json()
-
-    def bind(self, subject: str, statement: Statement) -> None:
-        """Write down that this key signs this statement about a resource, and never another one.
-
-        Raises:
-            VerificationError: it signed another one.
-        """
-        self.record.bind(
-            self.party.public_key, subject, digest=statement.digest, envelope=statement.envelope().to_json()
-        )
 
     async def require_own_account(self, account: str) -> None:
         """Verify the account's statement, unless this client has done so.
@@ -137,6 +113,11 @@ class SigningParty(Reader):
         """
         if account not in self._own_accounts:
             await self.verified_account(account)
+
+    def require_own_place(self, statement: Account) -> None:
+        """Raise `VerificationError` unless this party stands in its place, with its own key."""
+        if getattr(statement, self.ROLE) != self.party:
+            raise VerificationError(f"the statement's {self.ROLE} is not {self.entity} with its own key")
 
     async def _accept(self, report: Report) -> None:
         await self.require_own_account(report.account)
@@ -152,8 +133,3 @@ class SigningParty(Reader):
         self.trust.check_terms(statement, account=account)
         self.require_own_place(statement)
         return statement
-
-    def require_own_place(self, statement: Account) -> None:
-        """Raise `VerificationError` unless this party stands in its place, with its own key."""
-        if getattr(statement, self.ROLE) != self.party:
-            raise VerificationError(f"the statement's {self.ROLE} is not {self.entity} with its own key")

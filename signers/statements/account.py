@@ -201,6 +201,12 @@ class Account(Statement):
         """Pledgor, secured party, custodian."""
         return self.pledgor, self.secured_party, self.custodian
 
+    def could_sign(self, asset: Asset) -> tuple[SignerId, ...]:
+        """Whose signatures an outflow can carry. ETH: the one signer that holds the key (single-holder)."""
+        if asset is Asset.ETH:
+            return (self.ethereum.holder,)
+        return tuple(cosigner.signer for cosigner in self.bitcoin.cosigners)
+
     @property
     def bitcoin_ownership_message(self) -> str:
         """What every cosigner signs by BIP-322 to show that it can spend. The digest binds every term."""

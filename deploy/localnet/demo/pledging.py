@@ -83,10 +83,10 @@ async def _read_report(stage: Stage) -> None:
                 f"lends {position.lending_value.units / 10**8:,.2f} {report.currency}"
             )
         prices = await stage.margin_engine.verified_prices()
-        lendable = stage.margin_engine.lendable_value(report, prices)
-        if not lendable.units:
+        lends = stage.margin_engine.lending_value(report, prices)
+        if not lends.units:
             raise AssertionError("nothing can be lent at the publishers' own prices")
-        evidence |= {"report_digest": report.digest, "lendable_value_e8": str(lendable)}
+        evidence |= {"report_digest": report.digest, "lending_value_e8": str(lends)}
 
 
 async def _first_good(stage: Stage) -> Report:

@@ -416,6 +416,18 @@ async def test_an_intent_that_has_expired(stage: Stage) -> None:
         await announce(stage[0], stage.announcement(intent, release=release))
 
 
+@refuses(Tag.MAKER_MISSING, Tag.INTENT_EXPIRED)
+async def test_an_intent_that_nobody_signed_is_refused_as_expired_once_it_is(stage: Stage) -> None:
+    """So custody asks about what has ended: whatever the time, no announcement comes of it."""
+    intent = stage.intent(Asset.BTC)
+    announcement = replace(stage.announcement(intent), intent=intent.envelope())
+    with refused(Tag.MAKER_MISSING):
+        await announce(stage[0], announcement)
+    stage.advance(intent.expires_at - stage.clock[0])
+    with refused(Tag.INTENT_EXPIRED):
+        await announce(stage[0], announcement)
+
+
 @refuses(Tag.INTENT_EXPIRED)
 async def test_a_refusal_as_expired_is_final_though_the_clock_is_set_back(stage: Stage) -> None:
     intent = stage.intent(Asset.BTC)

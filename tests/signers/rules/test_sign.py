@@ -302,6 +302,21 @@ async def test_what_was_attempted_in_time_is_never_refused_as_over(stage: Stage)
 
 
 @pytest.mark.parametrize("asset", Asset)
+@refuses(Tag.ANNOUNCE_INCOMPLETE, Tag.AUTHORITY_EXPIRED)
+async def test_an_attempt_on_an_unsigned_announcement_is_refused_as_too_late_once_it_is(
+    stage: Stage, asset: Asset
+) -> None:
+    """So custody asks about what has ended: whatever time it is and peers say, no signature comes of it."""
+    intent, receipts = await announced_until(stage, asset, intent=7200, release=7200)
+    request = stage.signing(intent, (Envelope(receipts[0].payload_type, receipts[0].payload),))
+    with refused(Tag.ANNOUNCE_INCOMPLETE):
+        await sign(stage[0], request)
+    stage.advance(7200 - (stage.clock[0] - stage.world.now))
+    with refused(Tag.AUTHORITY_EXPIRED):
+        await sign(stage[0], request)
+
+
+@pytest.mark.parametrize("asset", Asset)
 async def test_what_was_attempted_in_time_is_bumped_after_expiry(stage: Stage, asset: Asset) -> None:
     intent, receipts = await announced_until(stage, asset, intent=7200, release=7200)
     stage.advance(7200 - 1 - (stage.clock[0] - stage.world.now))

@@ -65,9 +65,8 @@ async def connection(target: str, authority: CertificateAuthority) -> AsyncItera
 
 @pytest.fixture
 def record(trust: TrustRoot) -> Iterator[SigningRecord]:
-    made = SigningRecord(None, root=trust.policy_digest)
-    yield made
-    made.close()
+    with SigningRecord(None, root=trust.policy_digest) as made:
+        yield made
 
 
 @pytest.fixture

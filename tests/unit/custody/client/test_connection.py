@@ -17,7 +17,7 @@ from custody.client import (
     VerificationError,
     read_policy,
 )
-from custody.client.reader import PAGES_MAX
+from custody.client.resources import PAGES_MAX
 from deploy.localnet.certificates import CertificateAuthority
 from tests.unit.custody.client.fake_service import (
     FakeCustody,
@@ -139,7 +139,7 @@ async def test_an_unavailable_service_is_asked_again(connection: Connection, cus
 async def test_a_listing_that_never_ends_is_ended(
     reader: Reader, custody: FakeCustody, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("custody.client.reader.PAGES_MAX", 3)
+    monkeypatch.setattr("custody.client.resources.PAGES_MAX", 3)
     honest = custody._on_list_liens
 
     def endless(request: object) -> object:

@@ -149,15 +149,12 @@ async def test_a_restart_settles_what_was_under_way(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "state" / "record.db"
-    before = SigningRecord(file, root=trust.policy_digest)
     custody.lost["ReserveLien"] = 1
-    with pytest.raises(BaileeError):
+    with SigningRecord(file, root=trust.policy_digest) as before, pytest.raises(BaileeError):
         await another(before).reserve(account, "lien-1", TENTH)
-    before.close()
     assert file.stat().st_mode & 0o777 == 0o600
-    after = SigningRecord(file, root=trust.policy_digest)
-    await another(after).reserve(account, "lien-2", TENTH)
-    after.close()
+    with SigningRecord(file, root=trust.policy_digest) as after:
+        await another(after).reserve(account, "lien-2", TENTH)
     assert custody.head[0] == 2
     require_no_fork(custody)
 
@@ -169,23 +166,21 @@ async def test_two_processes_that_share_a_record_never_sign_for_one_place(
     account: str,
     tmp_path: Path,
 ) -> None:
-    records = [SigningRecord(tmp_path / "record.db", root=trust.policy_digest) for _ in range(2)]
-    engines = [another(record) for record in records]
-    await asyncio.gather(
-        *(
-            engine.reserve(account, f"lien-{i}-{j}", TENTH)
-            for i, engine in enumerate(engines)
-            for j in range(6)
+    file, root = tmp_path / "record.db", trust.policy_digest
+    with SigningRecord(file, root=root) as one, SigningRecord(file, root=root) as two:
+        await asyncio.gather(
+            *(
+                engine.reserve(account, f"lien-{i}-{j}", TENTH)
+                for i, engine in enumerate((another(one), another(two)))
+                for j in range(6)
+            )
         )
-    )
-    for record in records:
-        record.close()
     assert custody.head[0] == 12
     require_no_fork(custody)
 
 
 async def test_reports_and_time_are_the_reader_s(engine: MarginEngine, account: str, world: World) -> None:
     report, prices = await engine.report(account), await engine.verified_prices()
-    assert engine.lendable_value(report, prices).units > 0
+    assert engine.lending_value(report, prices).units > 0
     engine._clock = lambda: float(Seconds(world.now + 3600))
-    assert engine.lendable_value(report, prices).units == 0
+    assert engine.lending_value(report, prices).units == 0

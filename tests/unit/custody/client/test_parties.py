@@ -232,12 +232,16 @@ async def test_one_name_never_has_two_destinations(
 async def test_an_approver_approves_the_entry_it_read(
     approver: Approver, custody: FakeCustody, account: str, world: World
 ) -> None:
+    """And no other one: what custody changes after the one read has another etag."""
     entry = world.allowlist_entry(Asset.BTC)
+    shown = custody.destinations[f"{custody.name}/destinations/{entry.destination_id}"]
+    custody.meanwhile["GetDestination"] = [lambda: setattr(shown, "etag", "another-etag")]
     await approver.approve_destination(account, entry.destination_id, entry_digest=entry.digest)
     (sent,) = custody.sent("ApproveDestination")
     assert signed(sent).digest == entry.digest
     assert signed(sent).signed_by(approver.public_key)
     assert sent.etag == "destination-etag"
+    assert [each for each, _ in custody.calls] == ["GetAccount", "GetDestination", "ApproveDestination"]
 
 
 async def test_an_approver_does_not_approve_another_entry(
@@ -290,27 +294,48 @@ async def test_the_maker_does_not_sign_what_another_party_asked(
         await pledgor.sign_withdrawal(account, WITHDRAWAL, **ASKED)
 
 
-@pytest.mark.parametrize("who", ["pledgor", "engine", "approver"])
+CONSENTS = {
+    "pledgor": ("sign_intent", "SignWithdrawal"),
+    "engine": ("release", "ReleaseWithdrawal"),
+    "approver": ("approve_withdrawal", "ApproveWithdrawal"),
+}
+
+
+@pytest.mark.parametrize("who", CONSENTS)
+async def test_a_consent_is_to_the_very_resource_that_was_verified(
+    clients: dict[str, Any], custody: FakeCustody, account: str, world: World, who: str
+) -> None:
+    """What custody changes after the one read is not what anybody consented to: its etag is another one."""
+    method, called = CONSENTS[who]
+    shown = custody.withdrawals[f"{custody.name}/withdrawals/{WITHDRAWAL}"]
+    custody.meanwhile["GetWithdrawal"] = [lambda: setattr(shown, "etag", "another-etag")]
+    await getattr(clients[who], method)(account, WITHDRAWAL, intent_digest=world.intent(Asset.BTC).digest)
+    (sent,) = custody.sent(called)
+    assert sent.etag == "withdrawal-etag"
+    assert [each for each, _ in custody.calls] == ["GetWithdrawal", "GetAccount", "GetDestination", called]
+
+
+async def test_the_maker_signs_the_very_resource_that_it_waited_for(
+    pledgor: Pledgor, custody: FakeCustody, account: str
+) -> None:
+    await pledgor.sign_withdrawal(account, WITHDRAWAL, **ASKED)
+    called = [each for each, _ in custody.calls]
+    assert called == ["GetWithdrawal", "GetAccount", "GetDestination", "SignWithdrawal"]
+
+
+@pytest.mark.parametrize("who", CONSENTS)
 async def test_one_withdrawal_never_has_two_intents(
     clients: dict[str, Any], custody: FakeCustody, account: str, world: World, who: str
 ) -> None:
     """A lost answer, then the same payout on another anchor: signed twice, it would pay twice."""
-
-    async def consent(digest: Digest) -> None:
-        match client := clients[who]:
-            case Pledgor():
-                await client.sign_intent(account, WITHDRAWAL, intent_digest=digest)
-            case MarginEngine():
-                await client.release(account, WITHDRAWAL, intent_digest=digest)
-            case Approver():
-                await client.approve_withdrawal(account, WITHDRAWAL, intent_digest=digest)
-
-    await consent(world.intent(Asset.BTC).digest)
-    await consent(world.intent(Asset.BTC).digest)
+    consent = getattr(clients[who], CONSENTS[who][0])
+    for _ in range(2):
+        await consent(account, WITHDRAWAL, intent_digest=world.intent(Asset.BTC).digest)
     calls = len(custody.calls)
     show_intent(custody, intent=OTHER_INTENT)
+    other = world.intent(Asset.BTC, intent=OTHER_INTENT).digest
     with pytest.raises(VerificationError, match=r"signed .* already"):
-        await consent(world.intent(Asset.BTC, intent=OTHER_INTENT).digest)
+        await consent(account, WITHDRAWAL, intent_digest=other)
     assert {method for method, _ in custody.calls[calls:]} <= {
         "GetWithdrawal",
         "GetAccount",
@@ -318,26 +343,24 @@ async def test_one_withdrawal_never_has_two_intents(
     }
 
 
-@pytest.mark.parametrize("who", ["pledgor", "engine", "approver"])
+@pytest.mark.parametrize("who", CONSENTS)
 async def test_nobody_signs_an_intent_exchanged_after_it_was_read(
     clients: dict[str, Any], custody: FakeCustody, account: str, who: str
 ) -> None:
-    client, stale = clients[who], Digest("00" * 32)
-    methods = {"pledgor": "sign_intent", "engine": "release", "approver": "approve_withdrawal"}
+    consent, stale = getattr(clients[who], CONSENTS[who][0]), Digest("00" * 32)
     with pytest.raises(VerificationError, match="the intent is now"):
-        await getattr(client, methods[who])(account, WITHDRAWAL, intent_digest=stale)
+        await consent(account, WITHDRAWAL, intent_digest=stale)
 
 
-@pytest.mark.parametrize("who", ["pledgor", "engine", "approver"])
+@pytest.mark.parametrize("who", CONSENTS)
 async def test_nobody_signs_an_expired_intent(
     clients: dict[str, Any], custody: FakeCustody, account: str, world: World, who: str
 ) -> None:
     expired = {"created_at": later(world, -100), "expires_at": later(world, -1)}
     show_intent(custody, **expired)
-    digest = world.intent(Asset.BTC, **expired).digest
-    methods = {"pledgor": "sign_intent", "engine": "release", "approver": "approve_withdrawal"}
+    consent, digest = getattr(clients[who], CONSENTS[who][0]), world.intent(Asset.BTC, **expired).digest
     with pytest.raises(VerificationError, match="expired"):
-        await getattr(clients[who], methods[who])(account, WITHDRAWAL, intent_digest=digest)
+        await consent(account, WITHDRAWAL, intent_digest=digest)
 
 
 async def test_the_maker_keeps_to_the_destination_it_signed_under_that_name(

@@ -1,5 +1,6 @@
 """Reads: reports never go back, streams say what was asked for, intents pay where the pledgor signed."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,14 +86,21 @@ async def test_a_restart_remembers_what_it_saw(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "record.db"
-    first = SigningRecord(file, root=trust.policy_digest)
-    await Reader(connection, trust, record=first, clock=clock).report(account)
-    first.close()
+    with SigningRecord(file, root=trust.policy_digest) as first:
+        await Reader(connection, trust, record=first, clock=clock).report(account)
     custody.report = custody.make_report(batch=4)
-    again = SigningRecord(file, root=trust.policy_digest)
-    with pytest.raises(VerificationError, match="went back"):
+    with (
+        SigningRecord(file, root=trust.policy_digest) as again,
+        pytest.raises(VerificationError, match="went back"),
+    ):
         await Reader(connection, trust, record=again, clock=clock).report(account)
-    again.close()
+
+
+async def test_a_record_is_closed_at_the_end_of_its_block(record: SigningRecord, account: str) -> None:
+    with record as same:
+        assert same.batch(account) is None
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        record.batch(account)
 
 
 async def test_a_newer_mark_is_never_replaced_by_an_older_one(record: SigningRecord, account: str) -> None:

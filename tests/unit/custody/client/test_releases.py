@@ -13,7 +13,7 @@ from custody.client import (
 from custody.client.releases import deducted
 from signers.statements.amounts import Asset, Sats
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import Seconds, TxId
+from signers.statements.identifiers import Digest, Seconds, TxId
 from signers.statements.intent import Intent, OutpointAnchor, Release
 from signers.statements.receipt import Act
 from signers.statements.refusals import Tag
@@ -56,7 +56,7 @@ async def test_what_was_released_is_not_lent_against(
     before = sum(position.lending_value.units for position in report.positions)
     # Half a bitcoin and the fee cap of 50,000 sat, at 100,000 and 40 %.
     gone = (BTC // 2 + 50_000) * 100_000 * 4000 // 10_000
-    assert released.lendable_value(report, await released.verified_prices()).units == before - gone
+    assert released.lending_value(report, await released.verified_prices()).units == before - gone
 
 
 async def test_a_release_counts_even_where_its_answer_got_lost(
@@ -83,9 +83,7 @@ async def test_coins_that_left_and_are_counted_nowhere_end_a_release(
     custody.settle(WITHDRAWAL)
     assert await still_counted(released, custody) == 0
     report, prices = await released.report(account), await released.verified_prices()
-    assert released.lendable_value(report, prices) == str(
-        sum(p.lending_value.units for p in report.positions)
-    )
+    assert released.lending_value(report, prices) == str(sum(p.lending_value.units for p in report.positions))
 
 
 STATES = withdrawal_pb2.Withdrawal
@@ -175,9 +173,10 @@ def refuse(
     tag: Tag = Tag.INTENT_EXPIRED,
     after: int = 0,
     announced: bool = False,
+    asset: Asset = Asset.BTC,
 ) -> None:
     """These signers refused the intent, so many seconds after it expired; all had announced it, or none."""
-    intent = custody.world.intent(Asset.BTC)
+    intent = custody.world.intent(asset)
     shown = withdrawal(custody)
     shown.state = STATES.STATE_EXPIRED
     del shown.refusals[:]
@@ -219,6 +218,18 @@ async def test_two_signers_that_will_not_sign_are_not_enough(
     """The third may have signed in time, and the one of the two that lies adds its own."""
     refuse(custody, 0, 2, tag=Tag.AUTHORITY_EXPIRED, announced=True)
     assert await still_counted(released, custody, days=2) == 1
+
+
+@pytest.mark.parametrize(("who", "counted"), [("the holder", 0), ("the others", 1)])
+async def test_an_outflow_of_ether_is_the_holder_s_to_forgo(
+    engine: MarginEngine, custody: FakeCustody, account: str, world: World, who: str, counted: int
+) -> None:
+    custody.show_intent(world.intent(Asset.ETH))
+    await engine.release(account, WITHDRAWAL, intent_digest=world.intent(Asset.ETH).digest)
+    holds = [party.signer == world.account.ethereum.holder for party in world.signers]
+    speaking = [number for number, holder in enumerate(holds) if holder is (who == "the holder")]
+    refuse(custody, *speaking, tag=Tag.AUTHORITY_EXPIRED, announced=True, asset=Asset.ETH)
+    assert await still_counted(engine, custody, days=2) == counted
 
 
 async def test_a_signer_that_signed_does_not_say_that_it_never_will(
@@ -274,6 +285,26 @@ async def test_a_refusal_that_no_signer_signed_is_evidence_of_a_lie(
     refusals[0].envelope = world.cosign(unsigned, world.signers[1]).to_json()
     with pytest.raises(VerificationError, match="has not signed"):
         await still_counted(released, custody, days=2)
+
+
+# This party's own knowledge.
+
+
+async def test_a_release_that_its_party_ends_is_counted_no_more(
+    released: MarginEngine, account: str, world: World
+) -> None:
+    released.end_release(account, intent_digest=world.intent(Asset.BTC).digest)
+    assert released.record.outstanding(account) == []
+
+
+@pytest.mark.parametrize("change", [{"account": "acct-other"}, {"intent_digest": Digest("ab" * 32)}])
+async def test_what_is_not_outstanding_is_not_ended(
+    released: MarginEngine, account: str, world: World, change: dict[str, Any]
+) -> None:
+    named = {"account": account, "intent_digest": world.intent(Asset.BTC).digest, **change}
+    with pytest.raises(LookupError, match="no release of"):
+        released.end_release(**named)
+    assert len(released.record.outstanding(account)) == 1
 
 
 # An anchor is spent once.

@@ -145,14 +145,15 @@ async def test_liens_are_remembered_across_a_restart(
     account: str,
     tmp_path: Path,
 ) -> None:
-    before = SigningRecord(tmp_path / "record.db", root=trust.policy_digest)
-    await another(before).reserve(account, "lien-1", TENTH)
-    before.close()
-    after = SigningRecord(tmp_path / "record.db", root=trust.policy_digest)
+    file = tmp_path / "record.db"
+    with SigningRecord(file, root=trust.policy_digest) as before:
+        await another(before).reserve(account, "lien-1", TENTH)
     custody.report = custody.make_report(batch=6, positions=under(custody))
-    with pytest.raises(VerificationError, match="0 sat reserved"):
+    with (
+        SigningRecord(file, root=trust.policy_digest) as after,
+        pytest.raises(VerificationError, match="0 sat reserved"),
+    ):
         await another(after).report(account)
-    after.close()
 
 
 async def test_a_record_that_lacks_a_statement_does_not_judge_the_liens(
