@@ -86,15 +86,16 @@ class Signing:
 
     async def _ask_bitcoin(self, case: OutflowCase, signer: SignerId) -> None:
         coins = _coins_of_attempt(case)
+        others = [partial for partial in case.attempt.partials if partial.signer != signer]
         answer = await self._signers.sign_bitcoin(
             signer,
             intent_digest=_digest(case),
             fee=Sats(case.attempt.fee.units),
             inputs=await self._inputs_for(case, signer, coins),
             announce_receipts=_receipts(case),
+            partials=others,
         )
         await self._store.execute(lambda uow: self._record_partial(uow, case, answer))
-        others = [partial for partial in case.attempt.partials if partial.signer != signer]
         if len(others) + 1 < THRESHOLD:
             return
         payout = BitcoinPayout(

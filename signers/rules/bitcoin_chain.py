@@ -147,15 +147,14 @@ class BitcoinChain:
         )
 
     def build(self, order: Order) -> BitcoinDraft:
-        """See `Chain`. Signatures of peers are checked here, before this signer adds its own."""
+        """See `Chain`. Of what peers have signed only what is valid counts: rubbish of one stops no other."""
         assert isinstance(order.fee, Sats)  # noqa: S101 - made of the intent's own asset
         payout = build_payout(intent=order.intent, account=order.account, coins=order.coins, fee=order.fee)
         verified = verify_payout(
             payout.transaction, intent=order.intent, account=order.account, coins=order.coins, fee=order.fee
         )
-        peers = tuple(_partial(order.account, each) for each in order.peers)
-        for partial in peers:
-            verify_partial(partial, verified)
+        halves = (_half(each, order.account, verified) for each in order.peers)
+        peers = tuple(half for half in halves if half is not None)
         return BitcoinDraft(payout=payout, verified=verified, account=order.account, peers=peers)
 
     async def require_coins(self, draft: Draft) -> None:
@@ -209,9 +208,15 @@ def _key_of(account: Account, signer: SignerId) -> CompressedKey:
         raise Refusal(Tag.ACCOUNT_KEYS, f"{account.account}: {error}") from error
 
 
-def _partial(account: Account, peer: PeerSignatures) -> PartialSignatures:
-    signatures = tuple(read_witness_signature(signature) for signature in peer.signatures)
-    return PartialSignatures(public_key=_key_of(account, peer.signer), signatures=signatures)
+def _half(peer: PeerSignatures, account: Account, verified: VerifiedPayout) -> PartialSignatures | None:
+    """What a peer has signed of this payout; `None` where it has not."""
+    try:
+        signatures = tuple(read_witness_signature(signature) for signature in peer.signatures)
+        half = PartialSignatures(public_key=_key_of(account, peer.signer), signatures=signatures)
+        verify_partial(half, verified)
+    except Refusal:
+        return None
+    return half
 
 
 def _anchor(intent: Intent) -> Outpoint:

@@ -24,7 +24,7 @@ from signers.peers.port import PeerUnavailable
 from signers.rules import answers
 from signers.rules.signer import Signer
 from signers.statements.allowlist import Destination
-from signers.statements.amounts import Sats, Wei
+from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope, public_key_of
 from signers.statements.identifiers import (
     BlockHash,
@@ -58,6 +58,9 @@ class WorldKeys:
     def __init__(self, keys: dict[str, PrivateKey]) -> None:
         self._keys = keys
         self.before_signing: Callable[[], None] = lambda: None
+
+    def replace(self, asset: Asset, key: PrivateKey) -> None:
+        self._keys[asset.value] = key
 
     async def create_key(self, ref: KeyRef) -> PublicKey:
         return await self.public_key(ref)

@@ -15,11 +15,11 @@ from signers.rules.decision import Declined
 from signers.rules.sign import SignedAttempt, sign
 from signers.statements.amounts import Asset, Sats, Wei
 from signers.statements.envelope import Envelope
-from signers.statements.identifiers import AccountId, IntentId, Seconds
+from signers.statements.identifiers import AccountId, IntentId, Seconds, SignerId
 from signers.statements.intent import Intent, NonceAnchor
 from signers.statements.network import Network
 from signers.statements.receipt import Act, Receipt
-from signers.statements.refusals import Tag
+from signers.statements.refusals import Refusal, Tag
 from tests.factories import BTC, DAY
 from tests.signers.fakes import anchor_of
 from tests.signers.marks import refused, refuses
@@ -512,17 +512,19 @@ async def test_coins_for_a_payout_of_ether(stage: Stage) -> None:
         await sign(stage[0], stage.signing(intent, receipts, coins=(stage.coins[0],)))
 
 
+@pytest.mark.parametrize("asset", Asset)
 @refuses(Tag.SIGNATURE_INVALID)
-async def test_a_peers_signature_of_another_attempt(stage: Stage) -> None:
-    intent, receipts = await stage.announced(Asset.BTC)
-    other = await sign(stage[1], stage.signing(intent, receipts, fee_units=3_000))
-    wrong = PeerSignatures(signer=stage[1].id, signatures=other.signatures)
+async def test_a_key_that_is_not_the_accounts(stage: Stage, asset: Asset) -> None:
+    """What a damaged store or a swapped key would sign with: nothing of it leaves."""
+    intent, receipts = await stage.announced(asset)
+    stage.keys[0].replace(asset, stage.world.signers[1].bitcoin_key)
     with refused(Tag.SIGNATURE_INVALID):
-        await sign(stage[0], stage.signing(intent, receipts, peer_signatures=(wrong,)))
-    assert not stage[0].journal.views.intents[intent.digest].attempts
+        await sign(stage[0], stage.signing(intent, receipts))
+    (attempt,) = stage[0].journal.views.intents[intent.digest].attempts
+    assert attempt.signed is None
 
 
-SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
+RUBBISH: dict[str, Callable[[bytes], bytes]] = {
     "another hash type": lambda signature: signature[:-1] + b"\x02",
     "no hash type": lambda signature: signature[:-1],
     "a long form of the length": lambda signature: b"\x30\x81" + signature[1:],
@@ -531,15 +533,43 @@ SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("respelt", SPELLINGS.values(), ids=SPELLINGS.keys())
-@refuses(Tag.SIGNATURE_INVALID)
-async def test_another_spelling_of_a_peers_signature(stage: Stage, respelt: Callable[[bytes], bytes]) -> None:
-    """Strict DER and SIGHASH_ALL (BIP-66): consensus takes nothing else."""
+@pytest.mark.parametrize("spoilt", RUBBISH.values(), ids=RUBBISH.keys())
+async def test_rubbish_of_a_peer_stops_no_other(stage: Stage, spoilt: Callable[[bytes], bytes]) -> None:
+    """Strict DER and SIGHASH_ALL (BIP-66) are all that consensus takes."""
     intent, receipts = await stage.announced(Asset.BTC)
     peers = await sign(stage[1], stage.signing(intent, receipts))
-    wrong = PeerSignatures(signer=stage[1].id, signatures=tuple(map(respelt, peers.signatures)))
+    rubbish = PeerSignatures(signer=stage[1].id, signatures=tuple(map(spoilt, peers.signatures)))
+    alone = await sign(stage[0], stage.signing(intent, receipts, peer_signatures=(rubbish,)))
+    assert alone.transaction == peers.transaction
+
+
+async def test_signatures_of_another_attempt_or_of_a_stranger_count_for_nothing(stage: Stage) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    other = await sign(stage[1], stage.signing(intent, receipts, fee_units=3_000))
+    rubbish = tuple(
+        PeerSignatures(signer=signer, signatures=other.signatures)
+        for signer in (stage[1].id, SignerId("stranger"))
+    )
+    signed = await sign(stage[0], stage.signing(intent, receipts, peer_signatures=rubbish))
+    assert signed.transaction != other.transaction
+
+
+@refuses(Tag.SIGNATURE_INVALID)
+async def test_the_finished_transaction_is_judged_before_the_second_half_leaves(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent, receipts = await stage.announced(Asset.BTC)
+    first = await sign(stage[0], stage.signing(intent, receipts))
+    valid = PeerSignatures(signer=stage[0].id, signatures=first.signatures)
+
+    def unspendable(*_: object) -> None:
+        raise Refusal(Tag.SIGNATURE_INVALID, "libbitcoinkernel says no")
+
+    monkeypatch.setattr("signers.bitcoin.sign.require_spendable", unspendable)
     with refused(Tag.SIGNATURE_INVALID):
-        await sign(stage[0], stage.signing(intent, receipts, peer_signatures=(wrong,)))
+        await sign(stage[1], stage.signing(intent, receipts, peer_signatures=(valid,)))
+    monkeypatch.undo()
+    await sign(stage[1], stage.signing(intent, receipts, peer_signatures=(valid,)))
 
 
 @refuses(Tag.ACCOUNT_MODE)

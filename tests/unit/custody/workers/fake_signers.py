@@ -63,6 +63,8 @@ class FakeSigner:
     attempted: set[Digest] = field(default_factory=set)
     signed: dict[bytes, Intent] = field(default_factory=dict)
     """What each transaction (BTC: unsigned, ETH: signed) is an attempt of."""
+    shown: list[tuple[SignerId, ...]] = field(default_factory=list)
+    """Whose halves it was brought, each time it was asked to sign."""
     refuses: Tag | None = None
     corrupts: bool = False
     misstates: Callable[[Envelope], Envelope] | None = None
@@ -142,6 +144,7 @@ class FakeSigners:
         partials: Sequence[PartialSignatures] = (),
     ) -> BitcoinAttempt:
         intent = self.each[signer].intents[intent_digest]
+        self.each[signer].shown.append(tuple(partial.signer for partial in partials))
         size = sum(len(each.transaction) for each in inputs)
         unfit = None if 0 < size <= PREVIOUS_BYTES_TOTAL_MAX else Tag.PREVOUT_LIE
         found = self._attempting(signer, intent, unfit=unfit if inputs else Tag.TRANSACTION_SHAPE)

@@ -256,6 +256,14 @@ async def test_a_signer_that_announces_with_no_receipt_holds_up_no_other(
     assert stage.state(asset) is WithdrawalState.TIMELOCKED
 
 
+async def test_the_second_signer_is_brought_the_first_one_s_half() -> None:
+    """With it, it has the consensus rules judge the whole before its own half leaves (trust: rule 5)."""
+    stage = await funded(Asset.BTC)
+    await journey(stage, Asset.BTC)
+    first, second, third = (stage.signers.each[party.signer].shown for party in stage.world.signers)
+    assert (first, second, third) == ([()], [(stage.world.signers[0].signer,)], [])
+
+
 @pytest.mark.parametrize("misstate", [unsigned, of_another_intent, malformed, anothers])
 async def test_a_signer_that_signs_with_no_receipt_does_not_stop_the_other_two(
     misstate: Callable[[Stage, Envelope], Envelope],
