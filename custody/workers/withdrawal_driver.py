@@ -259,7 +259,7 @@ class WithdrawalDriver:
             _log.warning("refused", **_named(case.withdrawal), signer=signer, detail=str(refusal))
             await self._record_refusal(case, refusal)
             self._pause_after(refusal, subject)
-        except StoreUnavailable:
+        except (StoreUnavailable, ChainError, InputsTooLong):
             raise
         except (SignerError, TransactionInvalid, CustodyError) as error:
             _log.warning(
@@ -268,6 +268,11 @@ class WithdrawalDriver:
                 signer=signer,
                 error=type(error).__name__,
                 detail=str(error),
+            )
+            self._pauses.failed(subject, now=self._clock())
+        except Exception:  # noqa: BLE001 - one signer's edge: the others may have all that is needed
+            _log.critical(
+                "unforeseen fault, it alone waits", **_named(case.withdrawal), signer=signer, exc_info=True
             )
             self._pauses.failed(subject, now=self._clock())
         else:

@@ -11,7 +11,13 @@ import rlp
 from coincurve import PrivateKey
 
 from custody.adapters.ethereum_transactions import TRANSACTION_BYTES_MAX
-from custody.application.ports.signers import CreatedKey, EthereumAttempt, HeldBy, SignerAnswerInvalid
+from custody.application.ports.signers import (
+    BitcoinAttempt,
+    CreatedKey,
+    EthereumAttempt,
+    HeldBy,
+    SignerAnswerInvalid,
+)
 from custody.domain.account import AccountState
 from custody.domain.errors import StatementMismatch
 from custody.domain.withdrawal_states import WithdrawalState
@@ -210,6 +216,24 @@ async def test_another_withdrawal_is_paid_all_the_same(
     await journey(stage, Asset.BTC)
     assert_paid_once(stage, Asset.BTC)
     assert stage.state(Asset.ETH) is WithdrawalState.SIGNING
+
+
+async def test_a_bug_that_one_signers_answer_meets_leaves_it_to_the_other_two(
+    monkeypatch: pytest.MonkeyPatch, lines: Lines
+) -> None:
+    stage = await funded(Asset.BTC)
+    honest, first = stage.signers.sign_bitcoin, stage.world.signers[0].signer
+
+    async def broken(signer: SignerId, **named: Any) -> BitcoinAttempt:
+        if signer == first:
+            raise KeyError(UNFORESEEN)
+        return await honest(signer, **named)
+
+    monkeypatch.setattr(stage.signers, "sign_bitcoin", broken)
+    await journey(stage, Asset.BTC)
+    assert_paid_once(stage, Asset.BTC)
+    assert {each["signer"] for each in lines if each["log_level"] == "critical"} == {first}
+    lines.clear()
 
 
 async def test_a_bug_that_one_withdrawal_meets_leaves_the_other_one_alone(
