@@ -4,11 +4,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from custody.cli.addresses import destination_text
 from custody.cli.arguments import AccountArgument, DigestOption, OutOption, WithdrawalArgument
 from custody.cli.context import Context, command
 from custody.cli.documents import write_envelope
 from custody.cli.faults import UsageError
-from custody.cli.quantities import parse_amount
+from custody.cli.quantities import amount_text, parse_amount
 from custody.cli.resources import Resource, amount_of_resource, document_of, last_id, state_of
 from custody.cli.statement_view import intent_summary, statement_json, when
 from custody.client import TrustRoot, VerificationError
@@ -92,6 +93,32 @@ async def release(
         _confirm(context, intent, link.trust.policy, pinned=digest, verb="Release")
         resource = await engine.release(account, withdrawal, intent_digest=intent.digest)
     _print(context, link.trust, account, resource)
+
+
+@command(app, "settle")
+async def settle(context: Context, account: AccountArgument) -> None:
+    """Find out which releases have ended (secured party), and list those that still count against lending."""
+    async with context.connect() as link:
+        outstanding = await link.margin_engine().settle_releases(account)
+        network = link.trust.policy.network
+    context.output.listing(
+        "outstanding",
+        outstanding,
+        {
+            "withdrawal": lambda each: each.withdrawal,
+            "most that can leave": lambda each: amount_text(each.held),
+            "released until": lambda each: when(each.expires_at),
+            "destination": lambda each: destination_text(each.intent.destination, network),
+            "intent digest": lambda each: each.intent.digest,
+        },
+        document=lambda each: {
+            "withdrawal": each.withdrawal,
+            "intent_digest": each.intent.digest,
+            "asset": each.held.asset.value,
+            "held_units": str(each.held.units),
+            "expires_at": each.expires_at,
+        },
+    )
 
 
 @command(app, "approve")

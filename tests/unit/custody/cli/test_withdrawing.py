@@ -9,7 +9,7 @@ from signers.statements.allowlist import BitcoinDestination
 from signers.statements.amounts import Asset
 from signers.statements.identifiers import IntentId
 from signers.statements.intent import Intent, Release
-from tests.factories import Person, World
+from tests.factories import BTC, Person, World
 from tests.unit.custody.cli.conftest import ACCOUNT, Play, statement
 from tests.unit.custody.client.fake_service import WITHDRAWAL, FakeCustody
 
@@ -83,6 +83,26 @@ def test_a_person_reads_what_this_machine_decoded(
         intent.digest,
     ):
         assert shown in run.stderr
+
+
+def test_what_was_released_counts_until_it_is_found_to_have_ended(
+    play: Play, custody: FakeCustody, world: World
+) -> None:
+    engine, intent = world.secured_party, world.intent(Asset.BTC)
+    assert play(engine, "withdrawal", "settle", ACCOUNT).json == {"outstanding": []}
+    play(engine, "withdrawal", "release", ACCOUNT, WITHDRAWAL, "--digest", intent.digest)
+    (counted,) = play(engine, "withdrawal", "settle", ACCOUNT).json["outstanding"]
+    assert counted == {
+        "withdrawal": WITHDRAWAL,
+        "intent_digest": intent.digest,
+        "asset": "BTC",
+        "held_units": str(BTC // 2 + 50_000),
+        "expires_at": intent.expires_at,
+    }
+    shown = play(engine, "withdrawal", "settle", ACCOUNT, json=False).stdout
+    assert "0.50050000 BTC" in shown
+    custody.settle(WITHDRAWAL)
+    assert play(engine, "withdrawal", "settle", ACCOUNT).json == {"outstanding": []}
 
 
 def test_a_destination_that_custody_exchanged_is_never_shown_for_approval(
