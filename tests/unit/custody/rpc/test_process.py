@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -49,8 +50,13 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Its exit status and the rest of what it said."""
-        _, said = self.process.communicate(timeout=START_SECONDS)
-        return self.process.returncode, said
+        assert self.process.stderr is not None
+        deadline = threading.Timer(START_SECONDS, self.process.kill)
+        deadline.start()
+        # `communicate` with a timeout reads past the buffer in which lines may wait since the port's.
+        said = self.process.stderr.read()
+        deadline.cancel()
+        return self.process.wait(timeout=START_SECONDS), said
 
 
 def write_configuration(folder: Path) -> None:
