@@ -236,7 +236,9 @@ def settled(bailee: Command, localnet: Localnet, allowed: Opened) -> dict[Asset,
             mine(localnet, asset, blocks)
         return bailee.until(PLEDGOR, *show, holds=in_state("SETTLED", "withdrawal"))["withdrawal"]
 
-    return each_asset(withdraw)
+    ended = each_asset(withdraw)
+    bailee.until(ENGINE, "withdrawal", "settle", ACCOUNT, holds=lambda shown: shown["outstanding"] == [])
+    return ended
 
 
 @pytest.mark.parametrize("asset", list(Asset))

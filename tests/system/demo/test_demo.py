@@ -54,7 +54,7 @@ EVIDENCE: Mapping[str, Mapping[str, Any]] = {
         **{f"{asset}_lending_value_e8": UNITS for asset in Asset},
         **{f"{asset}_block_hash": HASH for asset in Asset},
         "report_digest": HASH,
-        "lendable_value_e8": UNITS,
+        "lending_value_e8": UNITS,
     },
     "a lien is reserved before the order, posted in part at the fill": {
         "lien": f"accounts/{ACCOUNT}/liens/order-one",
