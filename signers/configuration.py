@@ -25,7 +25,13 @@ _DNS_NAME = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?
 _SECONDS = Annotated[int, Field(gt=0, le=30 * 24 * 3600)]
 
 _HTTPS = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.\[\]:-]+$")]
-_HTTP = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._/-]*)?$")]
+_NODE = Annotated[
+    str,
+    Field(
+        pattern=r"^(https://[A-Za-z0-9.\[\]:-]+|http://(127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?)(/[A-Za-z0-9._/-]*)?$"
+    ),
+]
+"""A password goes to it: https, or http that does not leave the machine."""
 
 PEERS: Final = 2
 
@@ -91,7 +97,7 @@ class Vault(Section):
 class Bitcoin(Section):
     """This signer's own bitcoind: by its cookie file, or by `rpcauth` user and a file with the password."""
 
-    url: _HTTP
+    url: _NODE
     cookie_file: Path | None = None
     user: str | None = None
     password_file: Path | None = None
@@ -109,7 +115,7 @@ class Bitcoin(Section):
 class Ethereum(Section):
     """This signer's own Ethereum node."""
 
-    url: _HTTP
+    url: _NODE
     tip_age_max_seconds: _SECONDS = 600
 
 
@@ -153,6 +159,12 @@ class Configuration(BaseSettings):
             raise ValueError(f"peers: exactly the {PEERS} other signers, each once")
         if certificates.intersection(self.custody_certificate_names):
             raise ValueError("custody_certificate_names: a peer's certificate is not custody's")
+        return self
+
+    @model_validator(mode="after")
+    def _ethereum_is_asked_in_private(self) -> Self:
+        if self.network is not Network.REGTEST and not self.ethereum.url.startswith("https:"):
+            raise ValueError("ethereum.url: https, outside of regtest")
         return self
 
     @classmethod

@@ -84,6 +84,12 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             'url = "ftp://127.0.0.1:8545"',
             "ethereum.url: String should match",
         ),
+        (
+            'url = "http://127.0.0.1:18443"',
+            'url = "http://10.0.0.7:18443"',
+            "bitcoin.url: String should match",
+        ),
+        ('network = "regtest"', 'network = "testnet"', "ethereum.url: https, outside of regtest"),
         ("watch_seconds", "watch_secondz", "watch_secondz: Extra inputs are not permitted"),
         ('role_id = "<role id>"', "", "vault.role_id: Field required"),
         ('network = "regtest"', "network = [", "signer.toml"),
