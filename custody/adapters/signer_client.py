@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import grpc
+import protovalidate
 from bailee.signer.v1 import signer_pb2 as pb
 from bailee.signer.v1.signer_pb2_grpc import SignerServiceStub
 from google.protobuf.message import DecodeError, Message
@@ -196,9 +197,15 @@ class SignerClients:
 
     async def _ask(self, signer: SignerId, call: "grpc.aio.UnaryUnaryMultiCallable[Q, A]", request: Q) -> A:
         try:
-            return await call(request, timeout=self._timeout_seconds)
+            answer = await call(request, timeout=self._timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise _condition(signer, error) from error
+        # What one signer says is kept, and shown to the others: theirs to judge, but never to choke on.
+        try:
+            protovalidate.validate(answer)
+        except protovalidate.ValidationError as error:
+            raise SignerAnswerInvalid(signer, str(error)[:REFUSAL_CHARACTERS_MAX]) from error
+        return answer
 
 
 def _channel(endpoint: SignerEndpoint, identity: TlsIdentity) -> grpc.aio.Channel:

@@ -224,6 +224,33 @@ async def test_a_bitcoin_attempt(running: Running, world: World) -> None:
     assert len(asked.announce_receipts) == 3
 
 
+FORMLESS = {
+    "no signature": [],
+    "a signature too short": [b"s" * 8],
+    "a signature too long": [b"s" * 74],
+    "too many signatures": [b"s" * 71] * 65,
+}
+
+
+@pytest.mark.parametrize("signatures", FORMLESS.values(), ids=FORMLESS.keys())
+async def test_a_half_of_another_form_than_the_proto_says_is_invalid(
+    running: Running, world: World, signatures: list[bytes]
+) -> None:
+    """It would be shown to the next signer, whose edge refuses what is malformed: the liar would stop it."""
+    intent = world.intent(Asset.BTC)
+    receipt = world.cosign(world.receipt(world.signers[0], intent, Act.SIGNED), world.signers[0])
+    attempt = pb.SignResponse.BitcoinAttempt(unsigned_transaction=b"u" * 80, signatures=signatures)
+    running.signer.answers["Sign"] = lambda _: pb.SignResponse(bitcoin=attempt, receipt=receipt.to_json())
+    with pytest.raises(SignerAnswerInvalid, match=r"bitcoin\.signatures"):
+        await running.clients.sign_bitcoin(
+            ONE,
+            intent_digest=intent.digest,
+            fee=Sats(1500),
+            inputs=[PreviousOutput(transaction=b"p" * 80, index=3)],
+            announce_receipts=world.announce_receipts(intent),
+        )
+
+
 async def test_an_ethereum_attempt(running: Running, world: World) -> None:
     intent = world.intent(Asset.ETH)
     receipt = world.cosign(world.receipt(world.signers[0], intent, Act.SIGNED), world.signers[0])
