@@ -28,9 +28,9 @@ from signers.statements.envelope import Envelope
 from signers.statements.identifiers import AccountId, Digest, SignerId
 from tests.factories import SignerParty, World
 from tests.unit.custody.workers.fake_signers import FakeSigners
+from tests.unit.custody.workers.payout import assert_paid_once, funded, journey
 from tests.unit.custody.workers.stage import Stage
 from tests.unit.custody.workers.test_onboarding_driver import drive, sign_by_parties, state
-from tests.unit.custody.workers.test_withdrawal_driver import assert_paid_once, funded, journey
 
 SECOND = AccountId("acct-two")
 UNFORESEEN = "a bug of ours"
